@@ -1,0 +1,181 @@
+"""What every stated thing has in common: a pydantic class that is schema, authoring object and config at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr
+
+from spec_compiler.specs import authoring
+from spec_compiler.specs.shapes import Shape, Shapes
+from spec_compiler.specs.types import DType
+
+if TYPE_CHECKING:
+    from spec_compiler.specs.constraints import Constraint
+    from spec_compiler.specs.initializers import Initializer
+    from spec_compiler.specs.regularizers import Regularizer
+
+
+class SpecObject(BaseModel):
+    """A class and its arguments, as a file states them. Field names and defaults are Keras 3's."""
+
+    model_config = ConfigDict(extra="forbid", defer_build=True, validate_assignment=True, protected_namespaces=())
+
+    kind: ClassVar[str]
+    """Which closed table the class belongs to (`layer`, `initializer`, …)."""
+
+    _path: tuple[str | int, ...] = PrivateAttr(default=())
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        authoring.construct(self, args, kwargs)
+
+    # Files go through `model_validate`, which need not pass here: positions and Keras's extra arguments are Python's.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @property
+    def path(self) -> tuple[str | int, ...]:
+        """Where in its document the object stands; empty for one made in Python."""
+        return self._path
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments as Keras 3 writes them: plain data, nested objects serialized."""
+        from spec_compiler.specs.serialization import config_of
+
+        return config_of(self)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The object that `get_config` gave `config` for."""
+        return cls.model_validate(dict(config))
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        fields = type(self).model_fields
+        stated = [(name, value) for name, value in self.__dict__.items() if value != fields[name].default]
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in stated)})"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One weight of a layer, in Keras's order and layout."""
+
+    name: str
+    """Relative to the layer: `kernel`, or `forward_layer/kernel` inside a wrapper."""
+    shape: tuple[int, ...]
+    initializer: Initializer
+    regularizer: Regularizer | None = None
+    constraint: Constraint | None = None
+    trainable: bool = True
+    dtype: str | None = None
+    """None: the layer's variable dtype."""
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        n = 1
+        for d in self.shape:
+            n *= d
+        return n
+
+
+MaskRule = Literal["none", "first", "computed"]
+
+
+class FrozenSpec(SpecObject):
+    """An object that is a value: initializers, regularizers, losses, …; one instance may stand in many places."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class LayerSpec(SpecObject):
+    """One layer: its arguments, and what follows from them and the input shapes without computing anything."""
+
+    kind = "layer"
+
+    name: str | None = None
+    """The layer's name, unique in its model; left out, one is made from the class name."""
+    trainable: bool = True
+    """Whether training changes the layer's weights."""
+    dtype: DType = "float32"
+    """The dtype policy: `float32`, `float64`, `mixed_bfloat16`, …"""
+
+    supports_masking: ClassVar[bool] = False
+    """Whether a mask that comes in goes out again, as Keras's attribute of that name says."""
+
+    spatial: ClassVar[bool] = False
+    """Whether torch's kernel for this layer wants the channels first (convolutions, pooling, …)."""
+
+    elementwise: ClassVar[bool] = False
+    """Whether the layer gives the same numbers whatever the order of the axes, so any layout will do."""
+
+    layer_fields: ClassVar[tuple[str, ...]] = ()
+    """Fields that hold a layer or a list of them (wrappers, cells)."""
+
+    _calls: list[Any] = PrivateAttr(default_factory=list)
+    _bound: Any = PrivateAttr(default=None)
+    _batch_input_shape: Shape | None = PrivateAttr(default=None)
+
+    def output_shape(self, *inputs: Any, **kwargs: Any) -> Shapes:
+        """Shape of the output for inputs of the shapes given (a list of shapes for a list of inputs).
+
+        A tuple is one shape, batch axis first and None where unknown; a list of tuples, several outputs. Raises
+        ShapeError when the layer cannot take such an input.
+        """
+        return inputs[0]  # type: ignore[no-any-return]
+
+    def variables(self, *inputs: Any) -> list[Variable]:
+        """The weights that inputs of these shapes give the layer, in the order of Keras's `get_weights()`."""
+        return []
+
+    def output_dtype(self, *dtypes: str) -> str:
+        """Dtype of the output."""
+        return self.compute_dtype
+
+    def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
+        """The output's mask, given which of the inputs have one: none, the first input's, or one of its own."""
+        return "first" if self.supports_masking and any(masked) else "none"
+
+    @property
+    def compute_dtype(self) -> str:
+        """What the policy computes in: `bfloat16` for `mixed_bfloat16`."""
+        return self.dtype.removeprefix("mixed_")
+
+    @property
+    def variable_dtype(self) -> str:
+        """What the policy keeps weights in: `float32` for the mixed ones."""
+        return "float32" if self.dtype.startswith("mixed_") else self.dtype
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Place the layer in a graph: symbolic tensors in (`Input(...)`), symbolic tensors out."""
+        return authoring.call(self, args, kwargs)
+
+    def get_weights(self) -> list[Any]:
+        """The layer's weights as numpy arrays, in Keras's order and layout; [] before the layer is built."""
+        return [] if self._bound is None else self._bound.get_weights(self)  # type: ignore[no-any-return]
+
+    def set_weights(self, weights: list[Any]) -> None:
+        """Take `weights`, numpy arrays in the order and layout of `get_weights()`."""
+        if self._bound is None:
+            raise ValueError(f"layer '{self.name}' has no weights yet: build the model it belongs to first")
+        self._bound.set_weights(self, weights)
+
+    def count_params(self) -> int:
+        """Number of weight elements; raises ValueError before the layer is built."""
+        if self._bound is None:
+            raise ValueError(f"layer '{self.name}' has no weights yet: build the model it belongs to first")
+        return sum(w.size for w in self.get_weights())
+
+
+def single(shape: Shapes) -> Shape:
+    """The one shape that `shape` is; for layers with one input."""
+    if isinstance(shape, list):
+        raise TypeError(f"expected one shape, got {shape}")
+    return shape

@@ -1,0 +1,46 @@
+"""pydantic's validation errors as diagnostics: in the file's words, at the file's place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from spec_compiler.diagnostics import (
+    INVALID_VALUE,
+    MISSING_ARGUMENT,
+    UNKNOWN_ARGUMENT,
+    UNKNOWN_OBJECT,
+    Reporter,
+    did_you_mean,
+    show,
+)
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+    from spec_compiler.specs.base import SpecObject
+
+
+def report_faults(error: ValidationError, cls: type[SpecObject], path: tuple[str | int, ...], reporter: Reporter) -> None:
+    """Report every fault of `error`, found while validating a `cls` whose arguments stand at `path`."""
+    for fault in error.errors(include_url=False):
+        loc = tuple(part for part in fault["loc"] if isinstance(part, (str, int)))
+        field = str(loc[0]) if loc else ""
+        if fault["type"] == "extra_forbidden":
+            help = did_you_mean(field, cls.model_fields)
+            reporter.report(UNKNOWN_ARGUMENT, f"{cls.__name__} has no argument '{field}'", (*path, field), help=help, on_key=True)
+        elif fault["type"] == "missing":
+            reporter.report(MISSING_ARGUMENT, f"{cls.__name__} needs the argument '{field}'", path)
+        else:
+            _report_value(fault, cls, (*path, *loc), reporter)
+
+
+def _report_value(fault: Any, cls: type[SpecObject], path: tuple[str | int, ...], reporter: Reporter) -> None:
+    context = fault.get("ctx", {})
+    message = fault["msg"].removeprefix("Value error, ")
+    where = f"{cls.__name__}.{fault['loc'][0]}: " if fault["loc"] else f"{cls.__name__}: "
+    if fault["type"] == "unknown_object":
+        reporter.report(UNKNOWN_OBJECT, where + message, path, help=context.get("help") or None)
+        return
+    message = message[0].lower() + message[1:]
+    got = "" if fault["type"] in ("object_form", "invalid_object", "value_error") else f", got {show(fault['input'])}"
+    reporter.report(INVALID_VALUE, where + message.replace("input should be", "expected") + got, path)

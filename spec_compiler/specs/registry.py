@@ -1,0 +1,83 @@
+"""The closed tables that turn a name in a file into a class: Keras's modules, and what the user registered.
+
+A kind is one module, and its names are that module's `__all__`. Nothing is imported by a
+name that a file holds: a name is looked up, and found or not.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from spec_compiler.specs.base import LayerSpec, SpecObject
+
+KINDS = {
+    "layer": "specs.layers",
+    "initializer": "specs.initializers",
+    "regularizer": "specs.regularizers",
+    "constraint": "specs.constraints",
+    "loss": "specs.losses",
+    "metric": "specs.metrics",
+    "optimizer": "specs.optimizers",
+    "schedule": "specs.schedules",
+    "callback": "runtime.callbacks",
+}
+
+_registered_layers: dict[str, type[LayerSpec]] = {}
+
+L = TypeVar("L", bound="type[LayerSpec]")
+
+
+def register_layer(cls: L) -> L:
+    """Make a layer of your own known by its class name, in every format and in the JSON Schema."""
+    _registered_layers[cls.__name__] = cls
+    return cls
+
+
+def registered_layers() -> dict[str, type[LayerSpec]]:
+    """The user's own layers, by class name."""
+    return dict(_registered_layers)
+
+
+def find(kind: str, name: str) -> type[SpecObject] | None:
+    """The class that `name` stands for among the classes of `kind`, or None.
+
+    Keras takes a class's name (`GlorotUniform`), its snake_case (`glorot_uniform`) and a few short names (`mse`);
+    layers go by their class names alone.
+    """
+    if kind == "layer" and name in _registered_layers:
+        return _registered_layers[name]
+    module = _module(kind)
+    if name in module.__all__:
+        return getattr(module, name)  # type: ignore[no-any-return]
+    return _short_names(kind).get(name)
+
+
+def names(kind: str) -> list[str]:
+    """Every name a file may use for a class of `kind`."""
+    own = list(_registered_layers) if kind == "layer" else []
+    return [*own, *_module(kind).__all__, *_short_names(kind)]
+
+
+def snake_case(name: str) -> str:
+    """Keras's snake_case of a class name: `GlorotUniform` -> `glorot_uniform`, `LSTM` -> `lstm`, `Conv2D` -> `conv2d`."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _module(kind: str) -> Any:
+    return import_module(f"spec_compiler.{KINDS[kind]}")
+
+
+@cache
+def _short_names(kind: str) -> dict[str, type[SpecObject]]:
+    """`snake_case` names, and the module's own `SHORT_NAMES` (name -> class)."""
+    if kind == "layer":
+        return {}
+    module = _module(kind)
+    table = {snake_case(name): getattr(module, name) for name in module.__all__}
+    return table | getattr(module, "SHORT_NAMES", {})

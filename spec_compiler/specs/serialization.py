@@ -1,0 +1,54 @@
+"""A spec object as Keras 3 writes it: `{module, class_name, config, registered_name}`, nested objects likewise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spec_compiler.specs.base import LayerSpec, SpecObject
+
+MODULES = {
+    "layer": "keras.layers",
+    "initializer": "keras.initializers",
+    "regularizer": "keras.regularizers",
+    "constraint": "keras.constraints",
+    "loss": "keras.losses",
+    "metric": "keras.metrics",
+    "optimizer": "keras.optimizers",
+    "schedule": "keras.optimizers.schedules",
+    "callback": "keras.callbacks",
+}
+
+
+def serialize(spec: SpecObject) -> dict[str, Any]:
+    """Keras 3's serialized form of `spec`."""
+    own = not type(spec).__module__.startswith("spec_compiler.")
+    return {
+        "module": type(spec).__module__ if own else MODULES[spec.kind],
+        "class_name": type(spec).__name__,
+        "config": config_of(spec),
+        "registered_name": type(spec).__name__ if own else None,
+    }
+
+
+def config_of(spec: SpecObject) -> dict[str, Any]:
+    """Keras 3's `get_config()`: every argument, plain data."""
+    config = {name: plain(getattr(spec, name)) for name in type(spec).model_fields}
+    if isinstance(spec, LayerSpec):
+        config["dtype"] = policy(spec.dtype)
+    return config
+
+
+def policy(dtype: str) -> dict[str, Any]:
+    """Keras 3's serialized dtype policy."""
+    return {"module": "keras", "class_name": "DTypePolicy", "config": {"name": dtype}, "registered_name": None}
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON holds it: tuples as lists, spec objects serialized."""
+    if isinstance(value, SpecObject):
+        return serialize(value)
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value

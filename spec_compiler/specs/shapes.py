@@ -1,0 +1,81 @@
+"""Shapes, and the arithmetic of one axis: None is a length not known before the data comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+Shape = tuple[int | None, ...]
+"""Batch axis first; None where the length is not known."""
+Shapes = Shape | list[Shape]
+"""A tuple is one shape; a list of them, several outputs."""
+
+
+class ShapeError(ValueError):
+    """A layer cannot take an input of this shape. `help` says what would do."""
+
+    def __init__(self, message: str, help: str | None = None) -> None:
+        super().__init__(message)
+        self.help = help
+
+
+def show(shape: Shape) -> str:
+    """`(None, 28, 28, 1)`, as Keras prints it."""
+    return str(tuple(shape))
+
+
+def product(dims: Iterable[int | None]) -> int | None:
+    """Product of axis lengths; None when one is unknown."""
+    n = 1
+    for d in dims:
+        if d is None:
+            return None
+        n *= d
+    return n
+
+
+def require_rank(shape: Shape, rank: int, layer: str) -> None:
+    """Raise ShapeError unless `shape` has `rank` axes, batch axis included."""
+    if len(shape) != rank:
+        raise ShapeError(f"{layer} takes an input of rank {rank} (batch axis included), got {show(shape)}")
+
+
+def require_min_rank(shape: Shape, rank: int, layer: str) -> None:
+    """Raise ShapeError when `shape` has fewer than `rank` axes, batch axis included."""
+    if len(shape) < rank:
+        raise ShapeError(f"{layer} takes an input of rank {rank} or more (batch axis included), got {show(shape)}")
+
+
+def require_dim(shape: Shape, axis: int, layer: str) -> int:
+    """Length of `axis`, which the layer's weights depend on; ShapeError when it is not known."""
+    n = shape[axis]
+    if n is None:
+        raise ShapeError(f"{layer} needs the length of axis {axis} of its input, which is unknown in {show(shape)}")
+    return n
+
+
+def convolved(n: int | None, kernel: int, stride: int, dilation: int, padding: str) -> int | None:
+    """Length of an axis after a convolution: `ceil(n / stride)` if `same` or `causal`, else what the kernel fits in."""
+    if n is None:
+        return None
+    if padding in ("same", "causal"):
+        return -(-n // stride)
+    window = dilation * (kernel - 1) + 1
+    if n < window:
+        raise ShapeError(f"a window of {window} does not fit an axis of length {n}", help="use padding 'same', or a smaller kernel")
+    return (n - window) // stride + 1
+
+
+def merged(a: int | None, b: int | None) -> int | None:
+    """The one length two axes must agree on; the known one where one is unknown. ShapeError when they differ."""
+    if a is None or b is None:
+        return b if a is None else a
+    if a != b:
+        raise ShapeError(f"lengths {a} and {b} differ")
+    return a
+
+
+def normalize_axis(axis: int, rank: int, layer: str) -> int:
+    """`axis` counted from the front; ShapeError when an input of `rank` axes has none such."""
+    if not -rank <= axis < rank:
+        raise ShapeError(f"{layer} has axis {axis}, but its input has rank {rank}")
+    return axis % rank

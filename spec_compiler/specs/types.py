@@ -1,0 +1,152 @@
+"""Field types. The type carries the domain, so that no layer needs a validator of its own."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+MAX_SIZE = 2**31 - 1
+"""No length, count or size in a file may be larger: beyond it torch's own arithmetic overflows."""
+
+
+def _exact_int(value: Any) -> int:
+    """An integer, or a float that is one (JSON writers turn 3 into 3.0); numpy's integers too. Never a bool or a string."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_type", "expected an integer, got a boolean")
+    if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_SIZE:
+        return int(value)
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise PydanticCustomError("int_type", "expected an integer") from None
+
+
+def _exact_float(value: Any) -> float:
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise PydanticCustomError("float_type", "expected a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise PydanticCustomError("float_type", "expected a number that fits a float") from None
+
+
+def _exact_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise PydanticCustomError("bool_type", "expected true or false")
+
+
+Bool = Annotated[bool, BeforeValidator(_exact_bool)]
+Int = Annotated[int, BeforeValidator(_exact_int), Field(ge=-MAX_SIZE, le=MAX_SIZE)]
+PositiveInt = Annotated[int, BeforeValidator(_exact_int), Field(gt=0, le=MAX_SIZE)]
+NonNegativeInt = Annotated[int, BeforeValidator(_exact_int), Field(ge=0, le=MAX_SIZE)]
+Float = Annotated[float, BeforeValidator(_exact_float), Field(allow_inf_nan=False)]
+PositiveFloat = Annotated[float, BeforeValidator(_exact_float), Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, BeforeValidator(_exact_float), Field(ge=0, allow_inf_nan=False)]
+Rate = Annotated[float, BeforeValidator(_exact_float), Field(ge=0, le=1)]
+"""A fraction, 0 to 1."""
+Seed = Annotated[int, BeforeValidator(_exact_int)] | None
+"""None: drawn from the global generator, which `set_random_seed` sets."""
+
+
+def _repeated(n: int) -> Callable[[Any], Any]:
+    def repeat(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            # Keras takes (3,) for 3 in every dimension count's place that has one element.
+            return tuple(value) * n if len(value) == 1 else tuple(value)
+        return (value,) * n
+
+    return repeat
+
+
+def _sizes_schema(n: int, minimum: int) -> WithJsonSchema:
+    one = {"type": "integer", "minimum": minimum}
+    return WithJsonSchema({"anyOf": [one, {"type": "array", "items": one, "minItems": n, "maxItems": n}]})
+
+
+Single = Annotated[tuple[PositiveInt], BeforeValidator(_repeated(1)), _sizes_schema(1, 1)]
+Pair = Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_repeated(2)), _sizes_schema(2, 1)]
+Triple = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], BeforeValidator(_repeated(3)), _sizes_schema(3, 1)]
+"""One size an axis; a single integer stands for all of them."""
+
+Axes = Annotated[
+    tuple[Int, ...],
+    BeforeValidator(lambda v: tuple(v) if isinstance(v, (list, tuple)) else (v,)),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
+]
+"""One axis or several."""
+
+ShapeField = Annotated[
+    tuple[PositiveInt | None, ...],
+    BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v),
+    WithJsonSchema({"type": "array", "items": {"type": ["integer", "null"], "minimum": 1}}),
+]
+
+DataFormat = Literal["channels_last", "channels_first"]
+Padding = Literal["valid", "same"]
+CausalPadding = Literal["valid", "same", "causal"]
+
+
+DTYPES = (
+    "float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 bool string complex64 "
+    "mixed_float16 mixed_bfloat16"
+).split()
+
+
+def _dtype(value: Any) -> str:
+    # Keras 3 writes the policy as an object, Keras 2.4 and later as {"class_name": "Policy", ...}.
+    if isinstance(value, dict) and isinstance(value.get("config"), dict):
+        value = value["config"].get("name")
+    if value is None:
+        return "float32"
+    if isinstance(value, str) and value in DTYPES:
+        return value
+    raise PydanticCustomError("invalid_dtype", "expected a dtype, one of {dtypes}", {"dtypes": ", ".join(DTYPES)})
+
+
+DType = Annotated[str, BeforeValidator(_dtype), WithJsonSchema({"enum": DTYPES})]
+
+
+def _activation(value: Any) -> Any:
+    from spec_compiler.specs.activations import resolve
+
+    return resolve(value)
+
+
+Activation = Annotated[Any, BeforeValidator(_activation), WithJsonSchema({"$ref": "#/$defs/activation"})]
+"""A name in the closed table of `specs/activations.py`, or an activation layer (`LeakyReLU(0.1)`)."""
+
+
+def _one_of(kind: str) -> BeforeValidator:
+    def resolve(value: Any) -> Any:
+        from spec_compiler.specs.objects import resolve
+
+        return resolve(kind, value)
+
+    return BeforeValidator(resolve)
+
+
+def _schema_of(kind: str) -> WithJsonSchema:
+    return WithJsonSchema({"$ref": f"#/$defs/{kind}"})
+
+
+InitializerField = Annotated[Any, _one_of("initializer"), _schema_of("initializer")]
+RegularizerField = Annotated[Any, _one_of("regularizer"), _schema_of("regularizer")]
+ConstraintField = Annotated[Any, _one_of("constraint"), _schema_of("constraint")]
+"""A name (`glorot_uniform`), an object, or Keras's `{class_name, config}`; None stays None."""
+
+
+def _layer(value: Any) -> Any:
+    from spec_compiler.specs.base import LayerSpec
+
+    if isinstance(value, LayerSpec):
+        return value
+    raise PydanticCustomError("layer_type", "expected a layer")
+
+
+LayerField = Annotated[Any, AfterValidator(_layer), WithJsonSchema({"$ref": "#/$defs/layer"})]
+"""A layer inside a layer. A dialect's reader builds it before the layer around it."""
