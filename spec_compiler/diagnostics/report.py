@@ -188,7 +188,7 @@ class Reporter:
         severity: Severity = "error",
         on_key: bool = False,
     ) -> None:
-        """Add a finding at `path` (at the key itself if `on_key`); a callable `help` runs only when needed."""
+        """Add a finding at `path` (at the key itself if `on_key`); a callable `help` runs if needed."""
         if not self._left[severity]:
             self._count(severity)
             return

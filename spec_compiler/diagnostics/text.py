@@ -27,7 +27,7 @@ def show(value: object, limit: int = 60) -> str:
         return _show_int(value)
     if isinstance(value, (list, tuple, dict)):
         return _show_container(value, limit)
-    return f"a {plain(type(value).__name__)}"
+    return f"<{plain(type(value).__name__)}>"
 
 
 def _show_int(value: int) -> str:
