@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from spec_compiler.specs import authoring
 from spec_compiler.specs.shapes import Shape, Shapes
-from spec_compiler.specs.types import DType
+from spec_compiler.specs.types import DType, Layout
 
 if TYPE_CHECKING:
     from spec_compiler.specs.constraints import Constraint
@@ -110,12 +110,6 @@ class LayerSpec(SpecObject):
     supports_masking: ClassVar[bool] = False
     """Whether a mask that comes in goes out again, as Keras's attribute of that name says."""
 
-    spatial: ClassVar[bool] = False
-    """Whether torch's kernel for this layer wants the channels first (convolutions, pooling, …)."""
-
-    elementwise: ClassVar[bool] = False
-    """Whether the layer gives the same numbers whatever the order of the axes, so any layout will do."""
-
     layer_fields: ClassVar[tuple[str, ...]] = ()
     """Fields that hold a layer or a list of them (wrappers, cells)."""
 
@@ -138,6 +132,10 @@ class LayerSpec(SpecObject):
     def output_dtype(self, *dtypes: str) -> str:
         """Dtype of the output."""
         return self.compute_dtype
+
+    def layout(self, rank: int) -> Layout:
+        """The order of axes the layer wants for an input of `rank` axes: Keras's, channels first, or any."""
+        return "keras"
 
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
         """The output's mask, given which of the inputs have one: none, the first input's, or one of its own."""

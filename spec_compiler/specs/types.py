@@ -86,6 +86,9 @@ ShapeField = Annotated[
     WithJsonSchema({"type": "array", "items": {"type": ["integer", "null"], "minimum": 1}}),
 ]
 
+Layout = Literal["keras", "channels_first", "any"]
+"""An order of axes: Keras's, or with the last axis moved behind the batch axis, where torch's kernels want it."""
+
 DataFormat = Literal["channels_last", "channels_first"]
 Padding = Literal["valid", "same"]
 CausalPadding = Literal["valid", "same", "causal"]

@@ -1,0 +1,150 @@
+"""The layers every model is made of: inputs, dense projections, embeddings."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import model_validator
+
+from spec_compiler.specs.activations import activated_shape
+from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
+from spec_compiler.specs.initializers import GlorotUniform, RandomUniform, Zeros
+from spec_compiler.specs.shapes import Shape, ShapeError, require_dim, require_min_rank
+from spec_compiler.specs.types import (
+    Activation,
+    Bool,
+    ConstraintField,
+    InitializerField,
+    Layout,
+    PositiveInt,
+    RegularizerField,
+    ShapeField,
+)
+
+
+class InputLayer(LayerSpec):
+    """What goes into a model: a shape and a dtype."""
+
+    batch_shape: ShapeField
+    """Shape of a batch, batch axis first; null where a length is not known."""
+    sparse: Bool = False
+    """Whether the input is a sparse tensor; only false can be built."""
+    ragged: Bool = False
+    """Whether the input is a ragged tensor; only false can be built."""
+    optional: Bool = False
+    """Whether the input may be left out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shape_and_batch_size(cls, config: Any) -> Any:
+        # Python code states `shape=` and `batch_size=`; files since Keras 3 the whole `batch_shape`.
+        if not isinstance(config, dict) or "shape" not in config:
+            return config
+        config = dict(config)
+        shape = config.pop("shape")
+        config["batch_shape"] = (config.pop("batch_size", None), *shape)
+        return config
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return self.batch_shape
+
+    def output_dtype(self, *dtypes: str) -> str:
+        return self.dtype
+
+
+class Dense(LayerSpec):
+    """Compute `activation(x @ kernel + bias)` over the last axis: (..., n) -> (..., units)."""
+
+    units: PositiveInt
+    """Length of the output's last axis."""
+    activation: Activation = "linear"
+    """Applied to the output; null or `linear`: none."""
+    use_bias: Bool = True
+    """Whether a bias vector is added."""
+    kernel_initializer: InitializerField = GlorotUniform()
+    """Start of the kernel, (n, units)."""
+    bias_initializer: InitializerField = Zeros()
+    """Start of the bias, (units,)."""
+    kernel_regularizer: RegularizerField = None
+    """Penalty on the kernel, added to the loss."""
+    bias_regularizer: RegularizerField = None
+    """Penalty on the bias, added to the loss."""
+    activity_regularizer: RegularizerField = None
+    """Penalty on the output, added to the loss, divided by the batch size."""
+    kernel_constraint: ConstraintField = None
+    """What the kernel is projected onto after each step."""
+    bias_constraint: ConstraintField = None
+    """What the bias is projected onto after each step."""
+    quantization_config: None = None
+    """Keras's field for quantized layers; only null can be built."""
+
+    supports_masking: ClassVar[bool] = True
+
+    def output_shape(self, x: Shape) -> Shape:
+        require_min_rank(x, 2, "Dense")
+        return activated_shape(self.activation, (*x[:-1], self.units))
+
+    def variables(self, x: Shape) -> list[Variable]:
+        n = require_dim(x, -1, "Dense")
+        kernel = Variable("kernel", (n, self.units), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint)
+        bias = Variable("bias", (self.units,), self.bias_initializer, self.bias_regularizer, self.bias_constraint)
+        return [kernel, bias] if self.use_bias else [kernel]
+
+
+class Embedding(LayerSpec):
+    """Look up a vector for each id: (...) of ints below `input_dim` -> (..., output_dim)."""
+
+    input_dim: PositiveInt
+    """Number of ids."""
+    output_dim: PositiveInt
+    """Length of each id's vector."""
+    embeddings_initializer: InitializerField = RandomUniform()
+    """Start of the table, (input_dim, output_dim)."""
+    embeddings_regularizer: RegularizerField = None
+    """Penalty on the table, added to the loss."""
+    activity_regularizer: RegularizerField = None
+    """Penalty on the output, added to the loss, divided by the batch size."""
+    embeddings_constraint: ConstraintField = None
+    """What the table is projected onto after each step."""
+    mask_zero: Bool = False
+    """Whether id 0 is padding, masked out in the layers after it."""
+    quantization_config: None = None
+    """Keras's field for quantized layers; only null can be built."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        return (*x, self.output_dim)
+
+    def variables(self, x: Shape) -> list[Variable]:
+        shape = (self.input_dim, self.output_dim)
+        return [
+            Variable("embeddings", shape, self.embeddings_initializer, self.embeddings_regularizer, self.embeddings_constraint)
+        ]
+
+    def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
+        return "computed" if self.mask_zero else "none"
+
+
+class Identity(LayerSpec):
+    """Return the input."""
+
+    supports_masking: ClassVar[bool] = True
+
+    def layout(self, rank: int) -> Layout:
+        return "any"
+
+
+class Masking(LayerSpec):
+    """Mask the time steps whose every feature equals `mask_value`, and set them to zero."""
+
+    mask_value: float = 0.0
+    """The value that means there is nothing."""
+
+    supports_masking: ClassVar[bool] = True
+
+    def output_shape(self, x: Shape) -> Shape:
+        if len(x) < 2:
+            raise ShapeError(f"Masking takes an input of rank 2 or more, got {x}")
+        return x
+
+    def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
+        return "computed"
