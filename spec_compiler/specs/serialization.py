@@ -25,7 +25,7 @@ def serialize(spec: SpecObject) -> dict[str, Any]:
     return {
         "module": type(spec).__module__ if own else MODULES[spec.kind],
         "class_name": type(spec).__name__,
-        "config": config_of(spec),
+        "config": spec.get_config(),
         "registered_name": type(spec).__name__ if own else None,
     }
 
