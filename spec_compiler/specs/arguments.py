@@ -8,7 +8,7 @@ from spec_compiler.specs.base import FrozenSpec
 from spec_compiler.specs.serialization import config_of
 
 
-class TrainingSpec(FrozenSpec):
+class ArgumentsSpec(FrozenSpec):
     """A loss, metric, optimizer or schedule: `Huber(2.0)` sets `delta`, not a field of the base class."""
 
     unstated: ClassVar[tuple[str, ...]] = ()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from spec_compiler.specs.arguments import TrainingSpec
+from spec_compiler.specs.arguments import ArgumentsSpec
 from spec_compiler.specs.types import Axes, Bool, DType, Float, Int, NonNegativeFloat, Rate
 
 __all__ = [
@@ -64,7 +64,7 @@ class Loss:
         return compute(self, y_true, y_pred, sample_weight)
 
 
-class LossSpec(TrainingSpec, Loss):
+class LossSpec(ArgumentsSpec, Loss):
     """What every loss takes."""
 
     kind = "loss"
