@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
@@ -77,8 +78,8 @@ def construct(spec: SpecObject, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         BaseModel.__init__(spec, **fields, **kwargs)
     except ValidationError as error:
         reporter = Reporter()
-        report_faults(error, cls, (cls.__name__,), reporter)
-        raise SpecError(reporter.diagnostics) from None
+        report_faults(error, cls, (), reporter)
+        raise SpecError([replace(fault, path=()) for fault in reporter.diagnostics]) from None
     if spec.kind == "layer":
         if shape is not None:
             spec._batch_input_shape = shape  # type: ignore[attr-defined]
@@ -90,7 +91,7 @@ def construct(spec: SpecObject, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 def _by_position(cls: type[SpecObject], args: tuple[Any, ...]) -> dict[str, Any]:
     if not args:
         return {}
-    order = [name for name in cls.model_fields if name not in _BASE_FIELDS]
+    order = cls.positional or [name for name in cls.model_fields if name not in _BASE_FIELDS]
     if len(args) > len(order):
         raise TypeError(f"{cls.__name__}() takes {len(order)} positional arguments but {len(args)} were given")
     return dict(zip(order, args, strict=False))
@@ -120,7 +121,7 @@ def call(layer: LayerSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
     shapes = map_symbolic(lambda t: t.shape, (args, kwargs))
     dtypes = [t.dtype for t in symbolic_in((args, kwargs))]
     try:
-        out = layer.output_shape(*shapes[0], **shapes[1])
+        out = layer.infer_shape(*shapes[0], **shapes[1])
     except ShapeError as error:
         raise SpecError([Diagnostic(SHAPE_MISMATCH, f"layer '{layer.name}': {error}", help=error.help)]) from None
     dtype = layer.output_dtype(*dtypes)

@@ -26,6 +26,9 @@ class SpecObject(BaseModel):
     kind: ClassVar[str]
     """Which closed table the class belongs to (`layer`, `initializer`, …)."""
 
+    positional: ClassVar[tuple[str, ...]] = ()
+    """Fields that may be given by position, in Keras's order; empty: all, in the order they are stated."""
+
     _path: tuple[str | int, ...] = PrivateAttr(default=())
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -110,6 +113,9 @@ class LayerSpec(SpecObject):
     supports_masking: ClassVar[bool] = False
     """Whether a mask that comes in goes out again, as Keras's attribute of that name says."""
 
+    takes_list: ClassVar[bool] = False
+    """Whether several inputs come as one list (merging layers), not as positional arguments."""
+
     layer_fields: ClassVar[tuple[str, ...]] = ()
     """Fields that hold a layer or a list of them (wrappers, cells)."""
 
@@ -117,7 +123,7 @@ class LayerSpec(SpecObject):
     _bound: Any = PrivateAttr(default=None)
     _batch_input_shape: Shape | None = PrivateAttr(default=None)
 
-    def output_shape(self, *inputs: Any, **kwargs: Any) -> Shapes:
+    def infer_shape(self, *inputs: Any, **kwargs: Any) -> Shapes:
         """Shape of the output for inputs of the shapes given (a list of shapes for a list of inputs).
 
         A tuple is one shape, batch axis first and None where unknown; a list of tuples, several outputs. Raises

@@ -102,7 +102,7 @@ class Identity(Initializer):
     """The value on the diagonal."""
 
     def get_config(self) -> dict[str, Any]:
-        # Keras 3 leaves the gain out, and so loses it. Left out only where nothing is lost, its files come out unchanged.
+        # Keras 3 leaves the gain out, and so loses it. Here that is done only where nothing is lost.
         return {} if self.gain == 1.0 else super().get_config()
 
     def check_shape(self, shape: tuple[int, ...]) -> None:

@@ -43,6 +43,8 @@ CallbackField = Annotated[Any, _one_of("callback"), _schema_of("callback")]
 class FitSpec(SpecObject):
     """What `fit` takes of a file."""
 
+    kind = "training"
+
     batch_size: PositiveInt = 32
     """Samples a step."""
     epochs: PositiveInt = 1
@@ -61,6 +63,8 @@ class FitSpec(SpecObject):
 
 class TrainingSpec(SpecObject):
     """How to train the model: `optimizer`, `loss`, `metrics`, and what `fit` takes."""
+
+    kind = "training"
 
     optimizer: OptimizerField = None
     """A name or an object; None: `rmsprop`, as in Keras."""

@@ -45,7 +45,7 @@ class InputLayer(LayerSpec):
         config["batch_shape"] = (config.pop("batch_size", None), *shape)
         return config
 
-    def output_shape(self, *inputs: Shape) -> Shape:
+    def infer_shape(self, *inputs: Shape) -> Shape:
         return self.batch_shape
 
     def output_dtype(self, *dtypes: str) -> str:
@@ -80,7 +80,7 @@ class Dense(LayerSpec):
 
     supports_masking: ClassVar[bool] = True
 
-    def output_shape(self, x: Shape) -> Shape:
+    def infer_shape(self, x: Shape) -> Shape:
         require_min_rank(x, 2, "Dense")
         return activated_shape(self.activation, (*x[:-1], self.units))
 
@@ -111,7 +111,7 @@ class Embedding(LayerSpec):
     quantization_config: None = None
     """Keras's field for quantized layers; only null can be built."""
 
-    def output_shape(self, x: Shape) -> Shape:
+    def infer_shape(self, x: Shape) -> Shape:
         return (*x, self.output_dim)
 
     def variables(self, x: Shape) -> list[Variable]:
@@ -141,7 +141,7 @@ class Masking(LayerSpec):
 
     supports_masking: ClassVar[bool] = True
 
-    def output_shape(self, x: Shape) -> Shape:
+    def infer_shape(self, x: Shape) -> Shape:
         if len(x) < 2:
             raise ShapeError(f"Masking takes an input of rank 2 or more, got {x}")
         return x

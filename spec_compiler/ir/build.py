@@ -1,0 +1,188 @@
+"""A model spec as a graph: references resolved, calls in an order in which each follows what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+from spec_compiler.diagnostics import (
+    CYCLE,
+    MISSING_REFERENCE,
+    NO_OUTPUT,
+    UNREACHABLE_OUTPUT,
+    WRONG_OUTPUT_INDEX,
+    Reporter,
+)
+from spec_compiler.ir.graph import Graph, Node, Value
+from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.layers.core import InputLayer
+from spec_compiler.specs.model import CallSpec, FunctionalSpec, ModelSpec, Ref, SequentialSpec, map_refs, refs_in
+
+MAX_OUTPUTS = 64
+"""No layer has more outputs; what an index beyond it asks for cannot exist."""
+
+
+def build_graph(spec: ModelSpec, reporter: Reporter) -> Graph | None:
+    """The graph of `spec`; None when a fault was reported."""
+    if isinstance(spec, SequentialSpec):
+        return _sequential(spec, reporter)
+    if isinstance(spec, FunctionalSpec):
+        return _Functional(spec, reporter).build()
+    raise TypeError(f"no graph can be made of a {type(spec).__name__}")
+
+
+def _body(layer: LayerSpec, reporter: Reporter) -> Graph | None:
+    return build_graph(layer, reporter) if isinstance(layer, ModelSpec) else None
+
+
+def _sequential(spec: SequentialSpec, reporter: Reporter) -> Graph | None:
+    layers = list(spec.layers)
+    if layers and isinstance(layers[0], InputLayer):
+        first = layers.pop(0)
+        value = Value(first.name, shape=first.batch_shape, dtype=first.dtype)
+    else:
+        value = Value("input", shape=spec.build_input_shape)
+    graph = Graph(str(spec.name), [value], value, [], input_structure=value)
+    for layer in layers:
+        node = Node(str(layer.name), layer, (value,), {}, body=_body(layer, reporter))
+        value = Value(node.name, node)
+        node.outputs = [value]
+        graph.nodes.append(node)
+    graph.outputs = value
+    if not graph.nodes and not spec.layers:
+        reporter.report(NO_OUTPUT, f"model '{spec.name}' has no layers", spec.path)
+        return None
+    return graph
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call while the order is being found."""
+
+    layer: LayerSpec
+    index: int
+    spec: CallSpec
+    node: Node | None = None
+
+
+class _Functional:
+    """Builds a functional model's graph; calls are visited from the outputs, so what none needs stays out."""
+
+    def __init__(self, spec: FunctionalSpec, reporter: Reporter) -> None:
+        self.spec = spec
+        self.reporter = reporter
+        self.layers = {str(placed.layer.name): placed for placed in spec.placed}
+        self.inputs: dict[str, Value] = {}
+        self.calls: dict[tuple[str, int], _Call] = {}
+        self.outputs: dict[Ref, Value] = {}
+        self.order: list[Node] = []
+        self._faults_before = reporter.error_count
+
+    @property
+    def _faulty(self) -> bool:
+        return self.reporter.error_count > self._faults_before
+
+    def build(self) -> Graph | None:
+        self._inputs()
+        for name, placed in self.layers.items():
+            for index, call in enumerate(placed.calls):
+                if name not in self.inputs:
+                    self.calls[name, index] = _Call(placed.layer, index, call)
+        if not list(refs_in(self.spec.outputs)):
+            self.reporter.report(NO_OUTPUT, f"model '{self.spec.name}' has no outputs", self.spec.path)
+        for ref in refs_in(self.spec.outputs):
+            if self._exists(ref, self.spec.path):
+                self._visit(ref)
+        if self._faulty:
+            return None
+        outputs = map_refs(self._value, self.spec.outputs)
+        taken = map_refs(self._value, self.spec.inputs)
+        return Graph(str(self.spec.name), list(self.inputs.values()), outputs, self.order, input_structure=taken)
+
+    def _inputs(self) -> None:
+        """The model's inputs, in the order it takes them: InputLayers, or other layers' outputs it was cut at."""
+        for ref in refs_in(self.spec.inputs):
+            placed = self.layers.get(ref.layer)
+            if placed is None:
+                self.reporter.report(MISSING_REFERENCE, f"input '{ref.layer}' is no layer of the model", self.spec.path)
+            elif not isinstance(placed.layer, InputLayer):
+                self.reporter.report(MISSING_REFERENCE, f"input '{ref.layer}' is no InputLayer", placed.layer.path)
+            else:
+                layer = placed.layer
+                self.inputs[ref.layer] = Value(ref.layer, shape=layer.batch_shape, dtype=layer.dtype)
+
+    def _exists(self, ref: Ref, path: tuple[str | int, ...]) -> bool:
+        placed = self.layers.get(ref.layer)
+        if placed is None:
+            self.reporter.report(MISSING_REFERENCE, f"layer '{ref.layer}' does not exist", path)
+        elif ref.layer in self.inputs:
+            return True
+        elif isinstance(placed.layer, InputLayer):
+            message = f"input layer '{ref.layer}' is not among the model's inputs"
+            self.reporter.report(UNREACHABLE_OUTPUT, message, placed.layer.path)
+        elif (ref.layer, ref.node) not in self.calls:
+            message = f"layer '{ref.layer}' has {len(placed.calls)} calls, so there is no call {ref.node}"
+            self.reporter.report(MISSING_REFERENCE, message, path)
+        elif not 0 <= ref.tensor < MAX_OUTPUTS:
+            self.reporter.report(WRONG_OUTPUT_INDEX, f"layer '{ref.layer}' has no output {ref.tensor}", path)
+        else:
+            return True
+        return False
+
+    def _visit(self, ref: Ref) -> None:
+        """Put the call `ref` needs, and all it needs in turn, in order; depth first, without recursion."""
+        key = (ref.layer, ref.node)
+        if ref.layer in self.inputs or self.calls[key].node is not None:
+            return
+        open_calls: dict[tuple[str, int], Iterator[Ref]] = {key: self._needs(key)}
+        while open_calls:
+            key = next(reversed(open_calls))
+            need = next(open_calls[key], None)
+            if need is None:
+                del open_calls[key]
+                self._place(key)
+                continue
+            wanted = (need.layer, need.node)
+            if wanted in open_calls:
+                circle = [name for name, _ in open_calls]
+                circle = [*circle[circle.index(need.layer) :], need.layer]
+                path = self.calls[wanted].layer.path
+                self.reporter.report(CYCLE, f"layers feed each other in a circle: {_circle(circle)}", path)
+                return
+            call = self.calls[key]
+            if self._exists(need, call.spec.path or call.layer.path) and need.layer not in self.inputs:
+                if self.calls[wanted].node is None:
+                    open_calls[wanted] = self._needs(wanted)
+
+    def _needs(self, key: tuple[str, int]) -> Iterator[Ref]:
+        call = self.calls[key].spec
+        return refs_in((call.args, call.kwargs))
+
+    def _place(self, key: tuple[str, int]) -> None:
+        call = self.calls[key]
+        name = key[0] if call.index == 0 else f"{key[0]}#{call.index}"
+        call.node = node = Node(name, call.layer, (), {}, body=_body(call.layer, self.reporter))
+        if not self._faulty:
+            node.args = map_refs(self._value, call.spec.args)
+            node.kwargs = map_refs(self._value, call.spec.kwargs)
+        self.order.append(node)
+
+    def _value(self, ref: Ref) -> Value:
+        if ref.layer in self.inputs:
+            return self.inputs[ref.layer]
+        node = self.calls[ref.layer, ref.node].node
+        assert node is not None
+        # How many outputs a layer has is known with its shapes; until then an output exists when it is asked for.
+        while len(node.outputs) <= ref.tensor:
+            i = len(node.outputs)
+            node.outputs.append(Value(f"{node.name}[{i}]" if i else node.name, node, i))
+        return node.outputs[ref.tensor]
+
+
+def _circle(names: list[str]) -> str:
+    if len(names) > 8:
+        names = [*names[:4], "…", *names[-3:]]
+    return " -> ".join(names)
+
+

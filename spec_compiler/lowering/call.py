@@ -1,0 +1,82 @@
+"""What a lowering is given of the call it lowers: shapes, masks, layout, and the means to make modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from torch.fx import Proxy
+
+from spec_compiler.ir import Node
+from spec_compiler.lowering.activations import activate
+from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.weights import Rule
+from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.shapes import Shape
+
+if TYPE_CHECKING:
+    from spec_compiler.lowering.to_fx import GraphLowering
+
+
+class Call:
+    """One call of a layer while it is lowered. Shapes and axes are Keras's; `axis` tells where torch has them."""
+
+    def __init__(self, node: Node, lowering: GraphLowering) -> None:
+        self.node = node
+        self._lowering = lowering
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """Shapes of the inputs, batch axis first, in Keras's order of axes."""
+        return [value.shape for value in self.node.inputs]  # type: ignore[misc]
+
+    @property
+    def output_shapes(self) -> list[Shape]:
+        """Shapes of the outputs."""
+        return [value.shape for value in self.node.outputs]  # type: ignore[misc]
+
+    @property
+    def masks(self) -> list[Proxy | None]:
+        """Each input's mask, or None; an explicit `mask=` of the call stands for the first."""
+        masks = [self._lowering.mask(value.mask) for value in self.node.inputs]
+        explicit = self.node.kwargs.get("mask")
+        if explicit is not None:
+            masks[0] = self._lowering.proxy(explicit)
+        return masks
+
+    @property
+    def mask(self) -> Proxy | None:
+        """The first input's mask, or None."""
+        return self.masks[0] if self.node.inputs else None
+
+    @property
+    def channels_first(self) -> bool:
+        """Whether the inputs come with the channels moved behind the batch axis."""
+        return self.node.layout == "channels_first"
+
+    def axis(self, axis: int, rank: int | None = None) -> int:
+        """Where torch has Keras's `axis`, counted from the front when the layout is not Keras's."""
+        if not self.channels_first:
+            return axis
+        rank = rank or len(self.shapes[0])
+        axis %= rank
+        return 0 if axis == 0 else 1 if axis == rank - 1 else axis + 1
+
+    def dims(self, shape: Shape) -> Shape:
+        """`shape` in the order of axes that torch has it in."""
+        return (shape[0], shape[-1], *shape[1:-1]) if self.channels_first else shape
+
+    def module(self, expr: ModuleExpr, rules: Sequence[Rule] = (), name: str = "") -> Callable[..., Any]:
+        """The layer's submodule, made once however often the layer is called; call it with proxies.
+
+        It bears the layer's name, or stands under it when `name` is given: `dense_13.weight`, `sep.depthwise.weight`.
+        """
+        return self._lowering.module(self.node.layer, expr, rules, name)
+
+    def function(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Proxy:
+        """A call of `function` as one step, not traced into: for functions of ours in `nn/`."""
+        return self._lowering.tracer.create_proxy("call_function", function, args, kwargs)
+
+    def activate(self, activation: str | LayerSpec, x: Proxy, axis: int = -1) -> Any:
+        """`activation` of `x`; `axis` is Keras's, for the ones that work along one."""
+        return activate(activation, x, self.axis(axis))

@@ -1,0 +1,220 @@
+"""Lower a typed graph to a torch.fx graph and the expressions of its modules.
+
+The layers' lowerings are ordinary PyTorch on fx proxies; what they do is recorded. The recorded graph runs as a
+GraphModule, and `codegen` prints it.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch.fx
+from torch import nn
+from torch.fx import Proxy
+from torch.fx.proxy import GraphAppendingTracer
+
+from spec_compiler.ir import Graph, Node, Value, map_values, values_in
+from spec_compiler.lowering.call import Call
+from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.table import lowering_of, mask_lowering_of
+from spec_compiler.lowering.weights import Rule
+from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.types import Layout
+
+
+@dataclass(slots=True, eq=False)
+class LoweredLayer:
+    """A layer's weights and where they are: variables in Keras's order, rules from them to torch's parameters."""
+
+    layer: LayerSpec
+    target: str
+    """The attribute the layer's module has in its parent."""
+    variables: list[Variable]
+    rules: list[Rule] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class LoweredGraph:
+    """A graph lowered: the fx graph, and what each of its targets is."""
+
+    graph: Graph
+    fx_graph: torch.fx.Graph
+    modules: dict[str, ModuleExpr | LoweredGraph]
+    """By target: `dense`, or `sep.depthwise` for a layer of several modules."""
+    layers: dict[int, LoweredLayer]
+    """By `id(layer)`."""
+
+    def build(self) -> torch.fx.GraphModule:
+        """The module, with torch's own initial weights."""
+        root = nn.Module()
+        for target, expr in self.modules.items():
+            _attach(root, target, expr.build())
+        return torch.fx.GraphModule(root, self.fx_graph, class_name(self.graph.name))
+
+
+def class_name(name: str) -> str:
+    """A model's name as a class's: `resnet_18` -> `Resnet18`."""
+    words = re.sub(r"\W", "_", name).split("_")
+    camel = "".join(word[:1].upper() + word[1:] for word in words)
+    return camel if camel.isidentifier() else f"Model{camel}"
+
+
+def _attach(root: nn.Module, target: str, module: nn.Module) -> None:
+    *parents, name = target.split(".")
+    for parent in parents:
+        if not hasattr(root, parent):
+            root.add_module(parent, nn.Module())
+        root = getattr(root, parent)
+    root.add_module(name, module)
+
+
+def lower_graph(graph: Graph, *, with_masks: bool = False) -> LoweredGraph:
+    """Lower a checked graph. `with_masks`: it returns `(outputs, masks)`, the masks a list with None where there is none."""
+    return GraphLowering(graph).run(with_masks)
+
+
+class _Tracer(GraphAppendingTracer):
+    """Appends what is done with proxies to the fx graph, each step marked with the layer it belongs to."""
+
+    layer = ""
+
+    def create_node(self, *args: Any, **kwargs: Any) -> torch.fx.Node:
+        node = super().create_node(*args, **kwargs)
+        node.meta["layer"] = self.layer
+        return node
+
+
+class GraphLowering:
+    """The lowering of one graph under way."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.fx_graph = torch.fx.Graph()
+        self.tracer = _Tracer(self.fx_graph)
+        self.modules: dict[str, ModuleExpr | LoweredGraph] = {}
+        self.layers: dict[int, LoweredLayer] = {}
+        self._proxies: dict[tuple[int, Layout], Proxy] = {}
+        self._masks: dict[int, Proxy] = {}
+        self._targets: dict[str, int] = {}
+
+    def run(self, with_masks: bool) -> LoweredGraph:
+        for value in self.graph.inputs:
+            self._proxies[id(value), "keras"] = self._placeholder(value.name)
+        masked = [value for value in self.graph.inputs if value.mask is value]
+        for value in masked:
+            self._masks[id(value)] = self._placeholder(f"{value.name}_mask", optional=True)
+        for node in self.graph.nodes:
+            self._lower(node)
+        outputs: Any = map_values(self.proxy, self.graph.outputs)
+        if with_masks:
+            outputs = (outputs, [self.mask(value.mask) for value in values_in(self.graph.outputs)])
+        self.fx_graph.output(torch.fx.node.map_aggregate(outputs, lambda p: p.node if isinstance(p, Proxy) else p))
+        return LoweredGraph(self.graph, self.fx_graph, self.modules, self.layers)
+
+    def _placeholder(self, name: str, optional: bool = False) -> Proxy:
+        default = (None,) if optional else ()
+        return self.tracer.create_proxy("placeholder", identifier(name), default, {})
+
+    def _lower(self, node: Node) -> None:
+        self.tracer.layer = node.name
+        call = Call(node, self)
+        if node.body is not None:
+            results = self._nested(node, node.body)
+        else:
+            args = map_values(lambda v: self.proxy(v, node.layout), node.args)
+            kwargs = {key: map_values(self.proxy, arg) for key, arg in node.kwargs.items() if key not in ("mask", "training")}
+            found = lowering_of(type(node.layer))(node.layer, call, *args, **kwargs)
+            results = found if isinstance(found, tuple) else (found,)
+        for value, proxy in zip(node.outputs, results, strict=True):
+            self._proxies[id(value), value.layout] = proxy
+
+    def _nested(self, node: Node, body: Graph) -> Any:
+        masked = any(value.mask is not None for value in values_in(body.outputs))
+        target = self._target(node.layer)
+        if target not in self.modules:
+            self.modules[target] = GraphLowering(body).run(with_masks=masked)
+        args = [self.proxy(value) for value in node.inputs]
+        args += [self.mask(value.mask) for value, inner in zip(node.inputs, body.inputs, strict=True) if inner.mask is inner]
+        result: Any = self.tracer.create_proxy("call_module", target, tuple(args), {})
+        masks = None
+        if masked:
+            result, masks = result[0], result[1]
+        leaves = _unpack(result, body.outputs)
+        if masks is not None:
+            for i, (value, inner) in enumerate(zip(node.outputs, values_in(body.outputs), strict=True)):
+                if inner.mask is not None:
+                    self._masks[id(value)] = masks[i]
+        return tuple(leaves)
+
+    def proxy(self, value: Value, layout: Layout = "keras") -> Proxy:
+        """`value` in the order of axes asked for; permuted once, however many ask."""
+        key = (id(value), layout)
+        if key not in self._proxies:
+            have = self._proxies[id(value), value.layout]
+            assert value.shape is not None
+            self._proxies[key] = _permuted(have, len(value.shape), to_keras=layout == "keras")
+        return self._proxies[key]
+
+    def mask(self, value: Value | None) -> Proxy | None:
+        """The mask that `value` makes; computed when first asked for, so that a mask nobody needs costs nothing."""
+        if value is None:
+            return None
+        if id(value) not in self._masks:
+            if value.mask is not value:
+                return self.proxy(value)
+            node = value.node
+            assert node is not None
+            args = map_values(self.proxy, node.args)
+            kwargs = {key: map_values(self.proxy, arg) for key, arg in node.kwargs.items() if key not in ("mask", "training")}
+            self._masks[id(value)] = mask_lowering_of(type(node.layer))(node.layer, Call(node, self), *args, **kwargs)
+        return self._masks[id(value)]
+
+    def module(self, layer: LayerSpec, expr: ModuleExpr, rules: Sequence[Rule], name: str) -> Callable[..., Any]:
+        """The layer's submodule under `name`, declared on the layer's first call."""
+        target = self._target(layer) + (f".{name}" if name else "")
+        if target not in self.modules:
+            self.modules[target] = expr
+            lowered = self.layers[id(layer)]
+            prefix = f"{name}." if name else ""
+            lowered.rules += [Rule(r.variable, prefix + r.parameter, r.axes, r.shape, r.gates, r.row) for r in rules]
+        assert self.modules[target] == expr, f"layer '{layer.name}' lowers to two modules: {expr}, {self.modules[target]}"
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self.tracer.create_proxy("call_module", target, args, kwargs)
+
+        return call
+
+    def _target(self, layer: LayerSpec) -> str:
+        if id(layer) not in self.layers:
+            name = identifier(str(layer.name))
+            taken = self._targets.get(name, 0)
+            self._targets[name] = taken + 1
+            target = f"{name}_{taken}" if taken else name
+            self.layers[id(layer)] = LoweredLayer(layer, target, self.graph.variables.get(id(layer), []))
+        return self.layers[id(layer)].target
+
+
+def identifier(name: str) -> str:
+    """A layer's name as an attribute of a module: `block1/conv.2` -> `block1_conv_2`; never one that nn.Module has."""
+    name = re.sub(r"\W", "_", name)
+    if name[:1].isdigit():
+        name = f"_{name}"
+    return f"{name}_" if keyword.iskeyword(name) or hasattr(nn.Module, name) or name in ("self", "") else name
+
+
+def _permuted(x: Proxy, rank: int, to_keras: bool) -> Proxy:
+    if rank == 3:
+        return x.transpose(1, 2)
+    return x.permute(0, *range(2, rank), 1) if to_keras else x.permute(0, rank - 1, *range(1, rank - 1))
+
+
+def _unpack(result: Any, structure: Any) -> list[Any]:
+    """The leaves of a nested model's result, in order."""
+    if isinstance(structure, Value):
+        return [result]
+    items = structure.items() if isinstance(structure, dict) else enumerate(structure)
+    return [leaf for key, item in items for leaf in _unpack(result[key], item)]

@@ -1,0 +1,23 @@
+"""Passes: each takes a graph and returns it with more known. `check` runs them all; what it passes can be lowered."""
+
+from __future__ import annotations
+
+from spec_compiler.diagnostics import Reporter
+from spec_compiler.ir import Graph, build_graph
+from spec_compiler.passes.assign_layout import assign_layout
+from spec_compiler.passes.infer_shapes import infer_shapes
+from spec_compiler.passes.propagate_masks import propagate_masks
+from spec_compiler.passes.verify import verify
+from spec_compiler.specs.model import ModelSpec
+
+
+def check(spec: ModelSpec, reporter: Reporter) -> Graph | None:
+    """The typed graph of `spec`; None when a fault was reported."""
+    faults = reporter.error_count
+    graph = build_graph(spec, reporter)
+    if graph is None:
+        return None
+    infer_shapes(graph, reporter)
+    if reporter.error_count > faults:
+        return None
+    return verify(assign_layout(propagate_masks(graph)))

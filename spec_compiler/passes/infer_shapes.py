@@ -1,0 +1,118 @@
+"""Give every value its shape and dtype, and every layer its weights."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from typing import Any
+
+from spec_compiler.diagnostics import (
+    SHAPE_MISMATCH,
+    UNKNOWN_ARGUMENT,
+    WRONG_INPUT_COUNT,
+    WRONG_OUTPUT_INDEX,
+    Reporter,
+)
+from spec_compiler.ir import Graph, Node, Value, map_values, values_in
+from spec_compiler.specs.shapes import Shape, ShapeError, show
+
+FRAMEWORK_ARGUMENTS = ("mask", "training")
+"""Call arguments that every layer takes and no shape depends on."""
+
+
+def infer_shapes(graph: Graph, reporter: Reporter) -> Graph:
+    """`graph` with shapes, dtypes and variables; what hangs on an unknown input, or on a fault, stays unknown."""
+    for node in graph.nodes:
+        if all(value.shape is not None for value in node.inputs):
+            if node.body is not None:
+                _infer_nested(node, node.body, reporter)
+            else:
+                _infer_layer(graph, node, reporter)
+    return graph
+
+
+def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
+    layer = node.layer
+    args = map_values(lambda v: v.shape, node.args)
+    kwargs = {key: map_values(lambda v: v.shape, arg) for key, arg in node.kwargs.items() if key not in FRAMEWORK_ARGUMENTS}
+    if not _takes(node, args, kwargs, reporter):
+        return
+    try:
+        out = layer.infer_shape(*args, **kwargs)
+        if id(layer) not in graph.variables:
+            graph.variables[id(layer)] = layer.variables(*args, **kwargs)
+    except ShapeError as error:
+        reporter.report(SHAPE_MISMATCH, f"layer '{layer.name}': {error}", layer.path, help=error.help)
+        return
+    dtype = layer.output_dtype(*(value.dtype for value in node.inputs))
+    _set_outputs(node, [(shape, dtype) for shape in (out if isinstance(out, list) else [out])], reporter)
+
+
+def _takes(node: Node, args: Any, kwargs: dict[str, Any], reporter: Reporter) -> bool:
+    """Whether the layer can be called with so many inputs and these keyword arguments; reports it when not."""
+    layer = node.layer
+    inputs = f"layer '{layer.name}' ({type(layer).__name__})"
+    if layer.takes_list and not (len(args) == 1 and isinstance(args[0], list)):
+        reporter.report(WRONG_INPUT_COUNT, f"{inputs} takes a list of inputs", layer.path)
+        return False
+    if not layer.takes_list and args and isinstance(args[0], list):
+        reporter.report(WRONG_INPUT_COUNT, f"{inputs} takes one input, got a list of {len(args[0])}", layer.path)
+        return False
+    signature = _signature(type(layer))
+    try:
+        signature.bind(layer, *args, **kwargs)
+    except TypeError as error:
+        unknown = [key for key in kwargs if key not in signature.parameters]
+        if unknown:
+            reporter.report(UNKNOWN_ARGUMENT, f"{inputs} takes no call argument '{unknown[0]}'", layer.path)
+        else:
+            reporter.report(WRONG_INPUT_COUNT, f"{inputs} is called on {len(args)} inputs: {error}", layer.path)
+        return False
+    return True
+
+
+@cache
+def _signature(cls: type) -> inspect.Signature:
+    return inspect.signature(cls.infer_shape)  # type: ignore[attr-defined]
+
+
+def _infer_nested(node: Node, body: Graph, reporter: Reporter) -> None:
+    """Shapes through a nested model: what it states of its inputs and what it is given must agree."""
+    given = node.inputs
+    name = node.layer.name
+    if len(given) != len(body.inputs):
+        message = f"model '{name}' takes {len(body.inputs)} inputs, is called on {len(given)}"
+        reporter.report(WRONG_INPUT_COUNT, message, node.layer.path)
+        return
+    for value, inner in zip(given, body.inputs, strict=True):
+        assert value.shape is not None
+        if inner.shape is None:
+            inner.shape = value.shape
+        elif not _fits(value.shape, inner.shape):
+            message = f"model '{name}' takes {show(inner.shape)} as '{inner.name}', is called on {show(value.shape)}"
+            reporter.report(SHAPE_MISMATCH, message, node.layer.path)
+            return
+    infer_shapes(body, reporter)
+    outputs = list(values_in(body.outputs))
+    if all(value.shape is not None for value in outputs):
+        _set_outputs(node, [(value.shape, value.dtype) for value in outputs], reporter)  # type: ignore[misc]
+
+
+
+
+
+def _fits(given: Shape, stated: Shape) -> bool:
+    pairs = zip(given, stated, strict=False)
+    return len(given) == len(stated) and all(a is None or b is None or a == b for a, b in pairs)
+
+
+def _set_outputs(node: Node, found: list[tuple[Shape, str]], reporter: Reporter) -> None:
+    if len(node.outputs) > len(found):
+        message = f"layer '{node.layer.name}' has {len(found)} outputs, so there is no output {len(node.outputs) - 1}"
+        reporter.report(WRONG_OUTPUT_INDEX, message, node.layer.path)
+        return
+    while len(node.outputs) < len(found):
+        i = len(node.outputs)
+        node.outputs.append(Value(f"{node.name}[{i}]" if i else node.name, node, i))
+    for value, (shape, dtype) in zip(node.outputs, found, strict=True):
+        value.shape, value.dtype = shape, dtype

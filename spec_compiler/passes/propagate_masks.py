@@ -1,0 +1,40 @@
+"""Give every value the mask it bears: made by a layer, passed on by one that supports masking, or none."""
+
+from __future__ import annotations
+
+from spec_compiler.ir import Graph, Node, Value, values_in
+
+
+def propagate_masks(graph: Graph) -> Graph:
+    """`graph` with masks as edges. Inputs keep the masks they came with, from the call of a nested model."""
+    for node in graph.nodes:
+        if node.body is not None:
+            _nested(node, node.body)
+        elif node.outputs:
+            _layer(node)
+    return graph
+
+
+def _layer(node: Node) -> None:
+    first = node.outputs[0]
+    explicit = node.kwargs.get("mask")
+    inputs = list(values_in(node.args))
+    masks = [value.mask for value in inputs]
+    if isinstance(explicit, Value):
+        masks[0] = explicit
+    rule = node.layer.output_mask(tuple(mask is not None for mask in masks))
+    if rule == "computed":
+        first.mask = first
+    elif rule == "first":
+        first.mask = next(mask for mask in masks if mask is not None)
+
+
+def _nested(node: Node, body: Graph) -> None:
+    """A nested model called with masks has them as further inputs, and its outputs' masks as further outputs."""
+    for value, inner in zip(node.inputs, body.inputs, strict=True):
+        if value.mask is not None:
+            inner.mask = inner
+    propagate_masks(body)
+    for value, inner in zip(node.outputs, values_in(body.outputs), strict=True):
+        if inner.mask is not None:
+            value.mask = value
