@@ -25,17 +25,18 @@ from spec_compiler.specs.initializers import (
     fans,
 )
 
+Dims = tuple[int, ...]
+Generator = torch.Generator | None
+
 # Standard deviation of a standard normal distribution cut at ±2.
 _TRUNCATED_STDDEV = 0.87962566103423978
 
 
-def initialize(
-    init: Initializer, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator | None = None
-) -> Tensor:
+def initialize(init: Initializer, shape: Dims, dtype: torch.dtype, generator: Generator = None) -> Tensor:
     """The first values of a weight of `shape`, Keras's layout, as `init` says; on the CPU.
 
     An initializer with a seed gives the same values every time; without one it draws from `generator`, or from
-    torch's global generator when that is None. Dtypes narrower than float32 are drawn in float32 and rounded. The
+    torch's global generator when that is None. Floats narrower than float32 are drawn in float32 and rounded. The
     distributions are those of https://keras.io/api/layers/initializers/. Raises ShapeError when `init` cannot fill
     such a shape.
     """
@@ -43,98 +44,102 @@ def initialize(
     seed = getattr(init, "seed", None)
     if seed is not None:
         generator = torch.Generator().manual_seed(seed % 2**64)
-    drawn = _draw(init, shape, torch.promote_types(dtype, torch.float32), generator)
-    return drawn.to(dtype)
+    wide = torch.promote_types(dtype, torch.float32) if dtype.is_floating_point else dtype
+    return draw(init, shape, wide, generator).to(dtype)
 
 
 @singledispatch
-def _draw(init: Initializer, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
+def draw(init: Initializer, shape: Dims, dtype: torch.dtype, generator: Generator) -> Tensor:
+    """The values for an `init` of one class; register a function of your own for a class of your own.
+
+    `dtype` is float32 or wider where it is a float, and `generator` is the seed's where there is one.
+    """
     raise NotImplementedError(f"no values for {type(init).__name__}")
 
 
-@_draw.register
-def _(init: Zeros, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
+@draw.register
+def _zeros(init: Zeros, shape: Dims, dtype: torch.dtype, generator: Generator) -> Tensor:
     return torch.zeros(shape, dtype=dtype, device="cpu")
 
 
-@_draw.register
-def _(init: Ones, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
+@draw.register
+def _ones(init: Ones, shape: Dims, dtype: torch.dtype, generator: Generator) -> Tensor:
     return torch.ones(shape, dtype=dtype, device="cpu")
 
 
-@_draw.register
-def _(init: Constant, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
+@draw.register
+def _constant(init: Constant, shape: Dims, dtype: torch.dtype, generator: Generator) -> Tensor:
     return torch.tensor(init.array, dtype=dtype, device="cpu").expand(shape).clone()
 
 
-@_draw.register
-def _(init: Identity, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
-    return init.gain * torch.eye(*shape, dtype=dtype, device="cpu")
+@draw.register
+def _identity(init: Identity, shape: Dims, dtype: torch.dtype, generator: Generator) -> Tensor:
+    return torch.eye(*shape, dtype=dtype, device="cpu").mul_(init.gain)
 
 
-@_draw.register
-def _(init: RandomNormal, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
-    return _normal(shape, dtype, generator).mul_(init.stddev).add_(init.mean)
+@draw.register
+def _random_normal(init: RandomNormal, shape: Dims, dtype: torch.dtype, generator: Generator) -> Tensor:
+    return _standard_normal(shape, dtype, generator).mul_(init.stddev).add_(init.mean)
 
 
-@_draw.register
-def _(init: TruncatedNormal, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
-    return _truncated_normal(shape, dtype, generator).mul_(init.stddev).add_(init.mean)
+@draw.register
+def _truncated_normal(init: TruncatedNormal, shape: Dims, dtype: torch.dtype, generator: Generator) -> Tensor:
+    return _standard_truncated(shape, dtype, generator).mul_(init.stddev).add_(init.mean)
 
 
-@_draw.register
-def _(init: RandomUniform, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
-    return _uniform(shape, dtype, generator).mul_(init.maxval - init.minval).add_(init.minval)
+@draw.register
+def _random_uniform(init: RandomUniform, shape: Dims, dtype: torch.dtype, generator: Generator) -> Tensor:
+    return _unit_uniform(shape, dtype, generator).mul_(init.maxval - init.minval).add_(init.minval)
 
 
-@_draw.register(VarianceScaling)
-@_draw.register(FanScaling)
-def _(
-    init: VarianceScaling | FanScaling, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator | None
-) -> Tensor:
+@draw.register(VarianceScaling)
+@draw.register(FanScaling)
+def _scaled(init: VarianceScaling | FanScaling, shape: Dims, dtype: torch.dtype, generator: Generator) -> Tensor:
     fan_in, fan_out = fans(init, shape)
     n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[init.mode]
     variance = init.scale / max(1.0, n)
     if init.distribution == "uniform":
-        return _uniform(shape, dtype, generator).mul_(2).sub_(1).mul_(math.sqrt(3 * variance))
+        return _unit_uniform(shape, dtype, generator).mul_(2).sub_(1).mul_(math.sqrt(3 * variance))
     if init.distribution == "untruncated_normal":
-        return _normal(shape, dtype, generator).mul_(math.sqrt(variance))
-    return _truncated_normal(shape, dtype, generator).mul_(math.sqrt(variance) / _TRUNCATED_STDDEV)
+        return _standard_normal(shape, dtype, generator).mul_(math.sqrt(variance))
+    return _standard_truncated(shape, dtype, generator).mul_(math.sqrt(variance) / _TRUNCATED_STDDEV)
 
 
-@_draw.register
-def _(init: Orthogonal, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
+@draw.register
+def _orthogonal(init: Orthogonal, shape: Dims, dtype: torch.dtype, generator: Generator) -> Tensor:
     rows, columns = math.prod(shape[:-1]), shape[-1]
-    q, r = torch.linalg.qr(_normal((max(rows, columns), min(rows, columns)), dtype, generator))
+    q: Tensor
+    q, r = torch.linalg.qr(_standard_normal((max(rows, columns), min(rows, columns)), dtype, generator))
     # Makes the decomposition unique, and with it the draw uniform over the orthogonal matrices (Mezzadri, 2007).
     q *= r.diagonal().sign()
-    return init.gain * (q if rows >= columns else q.T).reshape(shape)
+    return (q if rows >= columns else q.T).reshape(shape).mul_(init.gain)
 
 
-@_draw.register
-def _(init: STFT, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
-    length, channels, bins = shape
+@draw.register
+def _stft(init: STFT, shape: Dims, dtype: torch.dtype, generator: Generator) -> Tensor:
+    length, bins = shape[0], shape[2]
     time = torch.arange(length, dtype=dtype, device="cpu")[:, None, None]
     frequency = torch.arange(bins, dtype=dtype, device="cpu") / (2 * (bins - 1))
     # In the weight's own dtype and this order, as in Keras: the angles are large, so the rounding shows.
     angle = -2 * time * frequency * math.pi
     kernel = angle.cos() if init.side == "real" else angle.sin()
-    if init.window is not None:
-        values = window(init.window, length, init.periodic) if isinstance(init.window, str) else init.window
-        w = torch.as_tensor(values, dtype=dtype, device="cpu")[:, None, None]
-        scale = {"density": w.square().sum().sqrt(), "spectrum": w.abs().sum(), None: 1}[init.scaling]
-        kernel = kernel * w / scale
-    return kernel.expand(shape).clone()
+    if init.window is None:
+        return kernel
+    values = window(init.window, length, init.periodic) if isinstance(init.window, str) else init.window
+    w = torch.as_tensor(values, dtype=dtype, device="cpu")[:, None, None]
+    if init.scaling == "density":
+        return kernel * w / w.square().sum().sqrt()
+    return kernel * w / w.abs().sum() if init.scaling == "spectrum" else kernel * w
 
 
-def _normal(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
+def _standard_normal(shape: Dims, dtype: torch.dtype, generator: Generator) -> Tensor:
     return torch.randn(shape, dtype=dtype, device="cpu", generator=generator)
 
 
-def _uniform(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
+def _unit_uniform(shape: Dims, dtype: torch.dtype, generator: Generator) -> Tensor:
     return torch.rand(shape, dtype=dtype, device="cpu", generator=generator)
 
 
-def _truncated_normal(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
+def _standard_truncated(shape: Dims, dtype: torch.dtype, generator: Generator) -> Tensor:
     draw = torch.empty(shape, dtype=dtype, device="cpu")
     return torch.nn.init.trunc_normal_(draw, generator=generator)

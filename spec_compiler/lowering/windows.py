@@ -28,29 +28,6 @@ _OF_POSITION: dict[str, Callable[[Tensor], Tensor]] = {
 }
 """Functions of |t|: 0 in the middle of the window, 1 at its ends."""
 
-_OF_DISTANCE: dict[str, Callable[[Tensor, int], Tensor]] = {
-    "cosine": lambda d, n: torch.cos(math.pi * d / n),
-    "exponential": lambda d, n: torch.exp(-d),
-    "parzen": lambda d, n: _parzen(d, n),
-    "taylor": lambda d, n: _taylor(d, n),
-    "triang": lambda d, n: 1 - 2 * d / (n + n % 2),
-}
-"""Functions of the distance from the middle, in samples, and the window's length."""
-
-
-def window(name: str, length: int, periodic: bool) -> Tensor:
-    """The `length` values of the window `name`, float64: symmetric, or `periodic` (one longer, without its last)."""
-    if length < 2:
-        return torch.ones(length, dtype=torch.float64, device="cpu")
-    n = length + periodic
-    d = torch.arange(length, dtype=torch.float64, device="cpu").sub((n - 1) / 2).abs()
-    t = 2 * d / (n - 1)
-    if name in _COSINE_SUMS:
-        return sum((a * torch.cos(k * math.pi * t) for k, a in enumerate(_COSINE_SUMS[name])), torch.zeros_like(t))
-    if name in _OF_POSITION:
-        return _OF_POSITION[name](t)
-    return _OF_DISTANCE[name](d, n)
-
 
 def _parzen(d: Tensor, n: int) -> Tensor:
     r = 2 * d / n
@@ -71,3 +48,27 @@ def _taylor(d: Tensor, n: int) -> Tensor:
         w += f * torch.cos(2 * math.pi * m * d / n)
         middle += f
     return w / middle
+
+
+_OF_DISTANCE: dict[str, Callable[[Tensor, int], Tensor]] = {
+    "cosine": lambda d, n: torch.cos(math.pi * d / n),
+    "exponential": lambda d, n: torch.exp(-d),
+    "parzen": _parzen,
+    "taylor": _taylor,
+    "triang": lambda d, n: 1 - 2 * d / (n + n % 2),
+}
+"""Functions of the distance from the middle, in samples, and the window's length."""
+
+
+def window(name: str, length: int, periodic: bool) -> Tensor:
+    """The `length` values of the window `name`, float64: symmetric, or `periodic` (one longer, without its last)."""
+    if length < 2:
+        return torch.ones(length, dtype=torch.float64, device="cpu")
+    n = length + periodic
+    d = torch.arange(length, dtype=torch.float64, device="cpu").sub((n - 1) / 2).abs()
+    t = 2 * d / (n - 1)
+    if name in _COSINE_SUMS:
+        return sum((a * torch.cos(k * math.pi * t) for k, a in enumerate(_COSINE_SUMS[name])), torch.zeros_like(t))
+    if name in _OF_POSITION:
+        return _OF_POSITION[name](t)
+    return _OF_DISTANCE[name](d, n)

@@ -264,8 +264,8 @@ class STFT(Initializer):
     """Whether the window is periodic, as for spectra, or symmetric, as for filters."""
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        if len(shape) != 3:
-            raise ShapeError(f"STFT makes kernels of rank 3, but the weight has shape {show(shape)}")
+        if len(shape) != 3 or shape[1] != 1 or shape[2] < 2:
+            raise ShapeError(f"STFT fills weights of (frame length, 1, 2 or more), not of {show(shape)}")
         if isinstance(self.window, (list, tuple)) and len(self.window) != shape[0]:
             raise ShapeError(f"STFT has a window of {len(self.window)} values, but the frame's length is {shape[0]}")
 
