@@ -51,8 +51,9 @@ def decode(data: bytes | str, name: str, limits: Limits) -> str:
 def _to_text(data: bytes, name: str) -> str:
     encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), None)
     if encoding is None:
-        # No text in UTF-8 begins with a zero byte beside a letter; UTF-16 of ASCII always does.
-        encoding = {b"\x00": "utf-16-be"}.get(data[:1], "utf-16-le" if data[1:2] == b"\x00" else "utf-8")
+        # No text in UTF-8 has a zero byte; one beside a letter is how UTF-16 writes that letter.
+        zeros = (data[:1] == b"\x00", data[1:2] == b"\x00")
+        encoding = {(True, False): "utf-16-be", (False, True): "utf-16-le"}.get(zeros, "utf-8")
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple, NoReturn
 from spec_compiler.diagnostics import Code, Diagnostic, Path, Span
 from spec_compiler.source.limits import Limits
 
+# A pair of surrogate escapes is one character.
+_ESCAPE = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u....|\\.")
+
 
 class Place:
     """The stretch of text that a value takes, its key's stretch, and the places of the values inside it."""
@@ -25,12 +28,12 @@ class Place:
         """The place of the item at `step`, if there is one."""
         children: Any = self.children
         if isinstance(children, dict):
-            child: Place | None = children.get(step)
-            return child
-        if isinstance(children, list) and isinstance(step, int) and 0 <= step < len(children):
-            child = children[step]
-            return child
-        return None
+            found: Place | None = children.get(step)
+        elif isinstance(children, list) and isinstance(step, int) and 0 <= step < len(children):
+            found = children[step]
+        else:
+            found = None
+        return found
 
     def find(self, path: Path, key: bool) -> tuple[int, int]:
         """The stretch of the value at `path`, or of its key; of its nearest ancestor when there is none."""
@@ -61,6 +64,24 @@ class Lines:
         return Span(self.name, *self.place(start), *self.place(max(start, end)))
 
 
+class Escapes:
+    """For a text that is one JSON string: turns offsets in the string's value into offsets in the text."""
+
+    def __init__(self, text: str) -> None:
+        first = text.index('"') + 1
+        self.inside = [0]
+        self.beyond = [first]
+        saved = 0
+        for match in _ESCAPE.finditer(text, first):
+            saved += match.end() - match.start() - 1
+            self.inside.append(match.end() - first - saved)
+            self.beyond.append(match.end())
+
+    def outside(self, offset: int) -> int:
+        last = bisect_right(self.inside, offset) - 1
+        return self.beyond[last] + offset - self.inside[last]
+
+
 class Fault(NamedTuple):
     """Something wrong with a text, from `start` up to `end`."""
 
@@ -72,6 +93,10 @@ class Fault(NamedTuple):
 
     def diagnostic(self, lines: Lines) -> Diagnostic:
         return Diagnostic(self.code, self.message, span=lines.span(self.start, self.end), help=self.help)
+
+    def moved(self, escapes: Escapes) -> Fault:
+        """The fault of a text inside a JSON string, as one of the text around it."""
+        return self._replace(start=escapes.outside(self.start), end=escapes.outside(self.end))
 
 
 class Refused(Exception):

@@ -32,6 +32,7 @@ _PLAIN_WORDS: tuple[tuple[str, str, str | None], ...] = (
     ("document start", "expected the end of the document", _OPEN),
     ("unexpected end of stream", "the text ends inside a quoted string", None),
     ("undefined tag handle", "a tag with an unknown handle", "quote text that begins with '!'"),
+    ("hexdecimal number", "bad escape in a double-quoted string", r"a backslash is written \\"),
     ("unknown escape character", "unknown escape in a double-quoted string", r"a backslash is written \\"),
     ("tab character", "a tab where YAML allows only spaces", "indent with spaces"),
 )
@@ -65,5 +66,5 @@ def _say(problem: str, text: str, at: int) -> tuple[str, str | None]:
         return "'${...}' is not in quotes", 'inside [...] and {...} write "${...}"'
     for theirs, ours, help in _PLAIN_WORDS:
         if theirs in problem:
-            return (f"{ours}, found {show(found)}" if found.strip() else ours), help
+            return (f"{ours}, found {show(found)}" if found.strip(": ") else ours), help
     return problem, None
