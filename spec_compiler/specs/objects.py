@@ -34,6 +34,8 @@ def resolve(kind: str, value: Any) -> SpecObject | None:
             "unknown {kind} {name}",
             {"kind": kind, "name": show(name), "help": hint or ""},
         )
+    if isinstance(value, str):
+        config = getattr(cls, "named_arguments", {}).get(name, {})
     try:
         return cls.model_validate(config)
     except ValidationError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from spec_compiler.specs.base import FrozenSpec
 from spec_compiler.specs.shapes import ShapeError, show
@@ -39,6 +39,9 @@ class L1L2(Regularizer):
     """Factor of the sum of absolute values."""
     l2: NonNegativeFloat = 0.0
     """Factor of the sum of squares."""
+
+    # Keras 2's name, which Keras 3 dropped, does not stand for the class's defaults.
+    named_arguments: ClassVar[dict[str, dict[str, float]]] = {"l1_l2": {"l1": 0.01, "l2": 0.01}}
 
 
 class OrthogonalRegularizer(Regularizer):
