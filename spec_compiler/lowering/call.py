@@ -77,6 +77,16 @@ class Call:
         """A call of `function` as one step, not traced into: for functions of ours in `nn/`."""
         return self._lowering.tracer.create_proxy("call_function", function, args, kwargs)
 
+    def outputs(self, result: Any) -> Any:
+        """What a module returned, as many proxies as the layer has outputs."""
+        n = len(self.node.outputs)
+        return result if n == 1 else tuple(result[i] for i in range(n))
+
+    @staticmethod
+    def given(**kwargs: Any) -> dict[str, Any]:
+        """The arguments that are not None: what is not given is not written."""
+        return {key: value for key, value in kwargs.items() if value is not None}
+
     def activate(self, activation: str | LayerSpec, x: Proxy, axis: int = -1) -> Any:
         """`activation` of `x`; `axis` is Keras's, for the ones that work along one."""
         return activate(activation, x, self.axis(axis))

@@ -7,7 +7,7 @@ permuted (`axes`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -58,3 +58,8 @@ def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:
 def same(*variables: str) -> list[Rule]:
     """Rules for variables that torch calls the same and lays out the same."""
     return [Rule(name, name) for name in variables]
+
+
+def under(name: str, rules: list[Rule]) -> list[Rule]:
+    """Rules of a layer inside a layer: Keras's names under `name/`, torch's under `name.`."""
+    return [replace(rule, variable=f"{name}/{rule.variable}", parameter=f"{name}.{rule.parameter}") for rule in rules]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import get_annotations
 from typing import Any, ClassVar
 
 from spec_compiler.specs.base import FrozenSpec
@@ -19,7 +20,7 @@ class ArgumentsSpec(FrozenSpec):
         # pydantic puts inherited fields first; the order is that of arguments by position, and of the schema.
         order: dict[str, None] = {}
         for base in cls.__mro__:
-            order.update(dict.fromkeys(base.__dict__.get("__annotations__", ())))
+            order.update(dict.fromkeys(get_annotations(base)))
         fields = cls.__pydantic_fields__
         cls.__pydantic_fields__ = {name: fields[name] for name in order if name in fields}
 

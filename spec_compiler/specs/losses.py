@@ -45,7 +45,9 @@ class Loss:
     `dtype`, which targets and predictions are cast to before `call`.
     """
 
-    def __init__(self, name: str | None = None, reduction: Reduction = "sum_over_batch_size", dtype: str | None = None) -> None:
+    def __init__(
+        self, name: str | None = None, reduction: Reduction = "sum_over_batch_size", dtype: str | None = None
+    ) -> None:
         allowed = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
         if reduction not in allowed:
             raise ValueError(f"reduction={reduction!r} is none of {', '.join(map(repr, allowed))}")

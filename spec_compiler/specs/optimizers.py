@@ -75,13 +75,13 @@ class Optimizer(ArgumentsSpec):
     def _one_clipping(self) -> Self:
         given = [name for name in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, name) is not None]
         if len(given) > 1:
-            raise ValueError(f"only one of clipnorm, clipvalue and global_clipnorm can be set, got {' and '.join(given)}")
+            raise ValueError(f"only one of clipnorm, clipvalue, global_clipnorm can be set, got {' and '.join(given)}")
         return self
 
     def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
-        """Leave variables out of `weight_decay`: those in `var_list`, and those whose name a pattern in `var_names` finds.
+        """Leave variables out of `weight_decay`: those in `var_list`, and those whose names hold one of `var_names`.
 
-        Call it before the model is compiled.
+        `var_names` are regular expressions, as in Keras. Call it before the model is compiled.
         """
         self._undecayed = (tuple(var_list or ()), tuple(var_names or ()))
 
@@ -219,4 +219,7 @@ class Ftrl(Optimizer):
 
 
 # Keras takes the class's name in any case; its files hold either.
-SHORT_NAMES = {cls.__name__.lower(): cls for cls in (SGD, Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lion, Nadam, RMSprop)}
+SHORT_NAMES = {
+    cls.__name__.lower(): cls
+    for cls in (SGD, Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lion, Nadam, RMSprop)
+}

@@ -81,7 +81,8 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     @model_validator(mode="after")
     def _one_value_more(self) -> Self:
         if len(self.values) != len(self.boundaries) + 1:
-            raise ValueError(f"{len(self.boundaries)} boundaries need {len(self.boundaries) + 1} values, got {len(self.values)}")
+            wanted = len(self.boundaries) + 1
+            raise ValueError(f"{len(self.boundaries)} boundaries need {wanted} values, got {len(self.values)}")
         if not self.boundaries or self.boundaries != sorted(self.boundaries):
             raise ValueError("boundaries must be given, in ascending order")
         return self

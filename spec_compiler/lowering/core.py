@@ -1,0 +1,49 @@
+"""Lowerings of `specs.layers.core`."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.fx import Proxy
+
+from spec_compiler.lowering.call import Call
+from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.table import lowers, lowers_mask
+from spec_compiler.lowering.weights import Rule
+from spec_compiler.specs.layers.core import Dense, Embedding, Identity, Masking
+
+LINEAR = [Rule("kernel", "weight", axes=(1, 0)), Rule("bias", "bias")]
+
+
+@lowers(Dense)
+def dense(layer: Dense, call: Call, x: Proxy) -> Proxy:
+    n = call.shapes[0][-1]
+    bias = {} if layer.use_bias else {"bias": False}
+    linear = call.module(ModuleExpr(nn.Linear, n, layer.units, **bias), LINEAR)
+    return call.activate(layer.activation, linear(x))
+
+
+@lowers(Embedding)
+def embedding(layer: Embedding, call: Call, x: Proxy) -> Proxy:
+    table = call.module(ModuleExpr(nn.Embedding, layer.input_dim, layer.output_dim), [Rule("embeddings", "weight")])
+    return table(x)
+
+
+@lowers_mask(Embedding)
+def embedding_mask(layer: Embedding, call: Call, x: Proxy) -> Proxy:
+    return torch.ne(x, 0)
+
+
+@lowers(Identity)
+def identity(layer: Identity, call: Call, x: Proxy) -> Proxy:
+    return x
+
+
+@lowers(Masking)
+def masking(layer: Masking, call: Call, x: Proxy) -> Proxy:
+    return x * torch.ne(x, layer.mask_value).any(-1, keepdim=True)
+
+
+@lowers_mask(Masking)
+def masking_mask(layer: Masking, call: Call, x: Proxy) -> Proxy:
+    return torch.ne(x, layer.mask_value).any(-1)

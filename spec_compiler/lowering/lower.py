@@ -1,0 +1,109 @@
+"""A spec as a torch module with Keras's initial weights."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+
+from spec_compiler.diagnostics import NO_INPUT, Diagnostic, Reporter, SpecError
+from spec_compiler.lowering.initializers import initialize
+from spec_compiler.lowering.to_fx import LoweredGraph, LoweredLayer, lower_graph
+from spec_compiler.lowering.weights import Rule
+from spec_compiler.passes import check
+from spec_compiler.specs.base import Variable
+from spec_compiler.specs.model import ModelSpec
+
+
+def lower(spec: ModelSpec) -> GraphModule:
+    """The torch module of `spec`; `forward` takes the model's inputs in their order, batch axis first.
+
+    Its submodules bear the layers' names; its weights start as the initializers say, drawn from torch's global
+    generator. Raises SpecError when the spec has a fault, or no input shape.
+    """
+    lowered = lower_spec(spec)
+    module = build(lowered)
+    initialize_weights(lowered, module)
+    return module
+
+
+def lower_spec(spec: ModelSpec) -> LoweredGraph:
+    """The lowering of `spec`, not built yet. Raises SpecError when the spec has a fault, or no input shape."""
+    reporter = Reporter()
+    graph = check(spec, reporter)
+    if graph is None:
+        raise SpecError(reporter.diagnostics)
+    if any(value.shape is None for value in graph.inputs):
+        message = f"model '{spec.name}' has no input shape, so its weights cannot be made"
+        help = "state the shape of the first layer's input, or let the first batch of fit() tell it"
+        raise SpecError([Diagnostic(NO_INPUT, message, help=help)])
+    return lower_graph(graph)
+
+
+def build(lowered: LoweredGraph) -> GraphModule:
+    """The module, its weights not drawn yet: torch's own initial draw would be thrown away."""
+    with _NoInit():
+        return lowered.build()
+
+
+class _NoInit(torch.overrides.TorchFunctionMode):
+    """Skips `torch.nn.init`'s draws, which Keras's initializers replace, and which cost more than all else."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
+        return func(*args, **(kwargs or {}))
+
+
+@torch.no_grad()
+def initialize_weights(lowered: LoweredGraph, module: nn.Module, generator: torch.Generator | None = None) -> None:
+    """Draw every weight anew, in Keras's order, as its initializer says."""
+    for layer, variable, rules in weights(lowered):
+        dtype = getattr(torch, variable.dtype or layer.layer.variable_dtype)
+        value = initialize(variable.initializer, variable.shape, dtype, generator)
+        assign(module, layer, rules, value)
+
+
+def weights(lowered: LoweredGraph) -> Iterator[tuple[LoweredLayer, Variable, list[Rule]]]:
+    """Every Keras variable, layer by layer as the model lists them, with the rules that place it."""
+    for layer in flat_layers(lowered):
+        rules = defaultdict(list)
+        for rule in layer.rules:
+            rules[rule.variable].append(rule)
+        for variable in layer.variables:
+            yield layer, variable, rules[variable.name]
+
+
+def flat_layers(lowered: LoweredGraph, prefix: str = "") -> Iterator[LoweredLayer]:
+    """The layers with weights of their own, nested models' with their targets in full."""
+    for layer in lowered.layers.values():
+        inner = lowered.modules.get(layer.target)
+        if isinstance(inner, LoweredGraph):
+            yield from flat_layers(inner, f"{prefix}{layer.target}.")
+        else:
+            yield LoweredLayer(layer.layer, prefix + layer.target, layer.variables, layer.rules)
+
+
+def assign(module: nn.Module, layer: LoweredLayer, rules: list[Rule], value: Tensor) -> None:
+    """Put Keras's array `value` where the rules say."""
+    for rule in rules:
+        parameter = _tensor(module, f"{layer.target}.{rule.parameter}")
+        parameter.copy_(rule.to_torch(value))
+
+
+def read(module: nn.Module, layer: LoweredLayer, variable: Variable, rules: list[Rule]) -> Tensor:
+    """Keras's array out of torch's parameters."""
+    if len(rules) == 1 and rules[0].row is None:
+        return rules[0].to_keras(_tensor(module, f"{layer.target}.{rules[0].parameter}"), variable.shape)
+    rows = sorted(rules, key=lambda rule: rule.row or 0)
+    return torch.stack(
+        [rule.to_keras(_tensor(module, f"{layer.target}.{rule.parameter}"), variable.shape[1:]) for rule in rows]
+    )
+
+
+def _tensor(module: nn.Module, name: str) -> Tensor:
+    owner, _, leaf = name.rpartition(".")
+    return getattr(module.get_submodule(owner), leaf)  # type: ignore[no-any-return]
