@@ -15,8 +15,8 @@ from spec_compiler.source.places import Escapes, Lines, Place, Refused
 Format = Literal["json", "yaml"]
 
 _SPACE = re.compile(r"\s*+")
-# A mapping with a quoted key, a list of such things, or a string: whoever wrote this meant JSON.
-_MEANT_AS_JSON = re.compile(r'\{\s*+["}]|\[[\s\[]*+["{\]0-9-]|"')
+# A mapping with a quoted key, a list of such things, or either in a string: whoever wrote this meant JSON.
+_MEANT_AS_JSON = re.compile(r'\{\s*+["}]|\[[\s\[]*+["{\]0-9-]|"\s*+[{\[]')
 
 
 class Document:

@@ -14,8 +14,10 @@ from itertools import accumulate
 from json import JSONDecoder
 from typing import Any
 
+from spec_compiler.diagnostics import LIMIT_EXCEEDED
 from spec_compiler.source.json_scanner import scan_json
 from spec_compiler.source.limits import LIMITS, Limits
+from spec_compiler.source.places import Fault, Refused
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _KEPT = b'"[]{},'
@@ -29,7 +31,11 @@ class _OddError(ValueError):
 
 def read_json(text: str, limits: Limits) -> Any:
     """The data of a JSON text; raises `Refused`, with every fault and its place, if there are any."""
-    if _is_plain(text, limits):
+    structure = _structure(text)
+    if sum(map(structure.count, (b",", b"[", b"{"))) > limits.max_nodes:
+        message = f"the document is more than {limits.max_nodes:,} values"
+        raise Refused([Fault(LIMIT_EXCEEDED, message, 0, 1)])
+    if _depth(structure) <= limits.max_depth and not ("\\u" in text and _SURROGATE.search(text)):
         try:
             return _decoder(_int_limit_is_ours(limits)).decode(text)
         except (ValueError, RecursionError):
@@ -37,15 +43,8 @@ def read_json(text: str, limits: Limits) -> Any:
     return scan_json(text, limits)[0]
 
 
-def _is_plain(text: str, limits: Limits) -> bool:
-    """Whether the C scanner may see the text: not too deep, not too many values, no half characters."""
-    if "\\u" in text and _SURROGATE.search(text):
-        return False
-    structure = _structure(text)
-    if sum(map(structure.count, b",[{")) >= limits.max_nodes:
-        return False
-    brackets = structure.translate(_STEPS, b",")
-    return max(accumulate(array("b", brackets)), default=0) <= limits.max_depth
+def _depth(structure: bytes) -> int:
+    return max(accumulate(array("b", structure.translate(_STEPS, b","))), default=0)
 
 
 def _structure(text: str) -> bytes:

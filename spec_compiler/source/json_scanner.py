@@ -17,8 +17,9 @@ from spec_compiler.diagnostics import (
 from spec_compiler.source.limits import Limits
 from spec_compiler.source.places import Faults, Place
 
+_SPACES = frozenset(" \t\n\r")
 _SPACE = re.compile(r"[ \t\n\r]*")
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)((?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)((?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)(?![-+.\w])")
 _WORD = re.compile(r"[-+.\w]+")
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _CONSTANTS = {"true": True, "false": False, "null": None}
@@ -88,8 +89,11 @@ class _Scanner:
 
     def _skip(self) -> str:
         """Go to the next character that is not white space and return it, or "" at the end."""
-        self.at = _SPACE.match(self.text, self.at).end()  # type: ignore[union-attr]  # matches always
-        return self.text[self.at : self.at + 1]
+        char = self.text[self.at : self.at + 1]
+        if char in _SPACES:
+            self.at = _SPACE.match(self.text, self.at).end()  # type: ignore[union-attr]  # matches always
+            char = self.text[self.at : self.at + 1]
+        return char
 
     def _value(self) -> tuple[Any, Place, bool]:
         """Read a value; the last item says whether it is an object or list that is left open."""
@@ -178,10 +182,9 @@ class _Scanner:
 
     def _number(self) -> int | float | None:
         match = _NUMBER.match(self.text, self.at)
-        word = self._word()
-        if match is None or match.group() != word:
+        if match is None:
             return self._constant()
-        start, self.at = self.at, match.end()
+        word, start, self.at = match.group(), self.at, match.end()
         if match[1]:
             number = float(word)
             if number - number != 0.0:
@@ -215,7 +218,7 @@ class _Scanner:
         return match.group() if match else ""
 
     def _report_non_finite(self, word: str, start: int) -> None:
-        message = f"{show(word)[1:-1]} is not a finite number"
+        message = f"{show(word)} is not a finite number"
         self.faults.add(NON_FINITE_NUMBER, message, start, self.at)
 
     def _expect_end(self) -> None:

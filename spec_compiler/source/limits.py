@@ -12,7 +12,7 @@ class Limits:
     max_bytes: int = 64 * 2**20
     max_depth: int = 128
     """Lists and mappings inside each other. Low enough for recursion over the data to be safe everywhere."""
-    max_nodes: int = 2_000_000
+    max_nodes: int = 1_000_000
     """Values in the document, keys not counted, aliases expanded."""
     max_alias_nodes: int = 200_000
     """Values that YAML aliases and merge keys may add to those written out."""

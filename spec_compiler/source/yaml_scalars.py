@@ -78,4 +78,4 @@ def _float(text: str) -> float:
 
 
 def _non_finite(text: str) -> ScalarError:
-    return ScalarError(NON_FINITE_NUMBER, f"{show(text)[1:-1]} is not a finite number")
+    return ScalarError(NON_FINITE_NUMBER, f"{show(text)} is not a finite number")
