@@ -79,8 +79,7 @@ class Call:
 
     def outputs(self, result: Any) -> Any:
         """What a module returned, as many proxies as the layer has outputs."""
-        n = len(self.node.outputs)
-        return result if n == 1 else tuple(result[i] for i in range(n))
+        return unpacked(result, len(self.node.outputs))
 
     @staticmethod
     def given(**kwargs: Any) -> dict[str, Any]:
@@ -90,3 +89,11 @@ class Call:
     def activate(self, activation: str | LayerSpec, x: Proxy, axis: int = -1) -> Any:
         """`activation` of `x`; `axis` is Keras's, for the ones that work along one."""
         return activate(activation, x, self.axis(axis))
+
+
+def unpacked(result: Proxy, n: int) -> Proxy | tuple[Proxy, ...]:
+    """The `n` outputs of a step; marked, so that the source reads `y, h, c = ...`."""
+    if n == 1:
+        return result
+    result.node.meta["outputs"] = n
+    return tuple(result[i] for i in range(n))

@@ -23,11 +23,11 @@ class ModuleExpr:
         kwargs = {key: arg.build() if isinstance(arg, ModuleExpr) else arg for key, arg in self.kwargs.items()}
         return self.cls(*args, **kwargs)
 
-    def source(self) -> str:
+    def source(self, separator: str = ", ") -> str:
         """`nn.Linear(8, 32, bias=False)`; a class of ours goes by its bare name, whose definition `emit` copies out."""
         args = [_source(arg) for arg in self.args] + [f"{key}={_source(arg)}" for key, arg in self.kwargs.items()]
         name = self.cls.__name__
-        return f"{'nn.' + name if getattr(nn, name, None) is self.cls else name}({', '.join(args)})"
+        return f"{'nn.' + name if getattr(nn, name, None) is self.cls else name}({separator.join(args)})"
 
     def classes(self) -> list[type[nn.Module]]:
         """The classes named in the expression, this one first."""

@@ -7,6 +7,7 @@ GraphModule, and `codegen` prints it.
 from __future__ import annotations
 
 import keyword
+import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from torch.fx import Proxy
 from torch.fx.proxy import GraphAppendingTracer
 
 from spec_compiler.ir import Graph, Node, Value, map_values, values_in
-from spec_compiler.lowering.call import Call
+from spec_compiler.lowering.call import Call, unpacked
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.table import lowering_of, mask_lowering_of
 from spec_compiler.lowering.weights import Rule
@@ -113,7 +114,13 @@ class GraphLowering:
         if with_masks:
             outputs = (outputs, [self.mask(value.mask) for value in values_in(self.graph.outputs)])
         self.fx_graph.output(torch.fx.node.map_aggregate(outputs, lambda p: p.node if isinstance(p, Proxy) else p))
+        self._drop_unused_outputs()
         return LoweredGraph(self.graph, self.fx_graph, self.modules, self.layers)
+
+    def _drop_unused_outputs(self) -> None:
+        for node in reversed(self.fx_graph.nodes):
+            if node.target is operator.getitem and not node.users:
+                self.fx_graph.erase_node(node)
 
     def _placeholder(self, name: str, optional: bool = False) -> Proxy:
         default = (None,) if optional else ()
@@ -168,9 +175,11 @@ class GraphLowering:
                 return self.proxy(value)
             node = value.node
             assert node is not None
+            current, self.tracer.layer = self.tracer.layer, f"{node.name}_mask"
             args = map_values(self.proxy, node.args)
             kwargs = {key: map_values(self.proxy, arg) for key, arg in node.kwargs.items() if key not in ("mask", "training")}
             self._masks[id(value)] = mask_lowering_of(type(node.layer))(node.layer, Call(node, self), *args, **kwargs)
+            self.tracer.layer = current
         return self._masks[id(value)]
 
     def module(self, layer: LayerSpec, expr: ModuleExpr, rules: Sequence[Rule], name: str) -> Callable[..., Any]:
@@ -216,5 +225,8 @@ def _unpack(result: Any, structure: Any) -> list[Any]:
     """The leaves of a nested model's result, in order."""
     if isinstance(structure, Value):
         return [result]
+    flat = not isinstance(structure, dict) and all(isinstance(item, Value) for item in structure)
+    if flat and len(structure) > 1:
+        return list(unpacked(result, len(structure)))
     items = structure.items() if isinstance(structure, dict) else enumerate(structure)
     return [leaf for key, item in items for leaf in _unpack(result[key], item)]

@@ -40,7 +40,7 @@ def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
     try:
         out = layer.infer_shape(*args, **kwargs)
         if id(layer) not in graph.variables:
-            graph.variables[id(layer)] = layer.variables(*args, **kwargs)
+            graph.variables[id(layer)] = layer.variables(*args, **_accepted(type(layer), kwargs))
     except ShapeError as error:
         reporter.report(SHAPE_MISMATCH, f"layer '{layer.name}': {error}", layer.path, help=error.help)
         return
@@ -74,6 +74,12 @@ def _takes(node: Node, args: Any, kwargs: dict[str, Any], reporter: Reporter) ->
 @cache
 def _signature(cls: type) -> inspect.Signature:
     return inspect.signature(cls.infer_shape)  # type: ignore[attr-defined]
+
+
+def _accepted(cls: type, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The call arguments that the layer's weights depend on: those its `variables` names."""
+    names = inspect.signature(cls.variables).parameters if kwargs else {}  # type: ignore[attr-defined]
+    return {key: arg for key, arg in kwargs.items() if key in names}
 
 
 def _infer_nested(node: Node, body: Graph, reporter: Reporter) -> None:

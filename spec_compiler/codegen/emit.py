@@ -1,0 +1,115 @@
+"""A lowered graph as a file of PyTorch source that needs torch alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+
+from spec_compiler.codegen.definitions import copied
+from spec_compiler.codegen.forward import ForwardPrinter
+from spec_compiler.ir import Graph, values_in
+from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.to_fx import LoweredGraph, class_name
+
+HEADER = {
+    "torch.": "import torch",
+    "nn.": "from torch import nn",
+    "F.": "from torch.nn import functional as F",
+}
+
+LINE = 100
+SEPARATOR = ",\n            "
+
+
+def emit(lowered: LoweredGraph) -> str:
+    """Python source of the lowered model: a class whose outputs and `state_dict` are the module's own."""
+    names: dict[int, str] = {}
+    bodies: list[str] = []
+    needed: list[Any] = []
+    for graph in _inner_first(lowered):
+        names[id(graph)] = _unique(class_name(graph.graph.name), set(names.values()))
+        text, functions = _class(graph, names)
+        bodies.append(text)
+        needed += functions
+        needed += [cls for expr in _expressions(graph) for cls in expr.classes() if not _stock(cls)]
+    imports, definitions = copied(dict.fromkeys(needed))
+    text = "\n\n\n".join([*definitions, *bodies])
+    used = [line for mark, line in HEADER.items() if re.search(rf"(?<![\w.]){re.escape(mark)}", text)]
+    future = "from __future__ import annotations\n\n" if definitions else ""
+    return f"{future}{_import_block([*used, *imports])}\n\n\n{text}\n"
+
+
+def _import_block(lines: list[str]) -> str:
+    """Import lines as a formatter leaves them: the standard library's first, names of one module on one line."""
+    plain = {line for line in lines if line.startswith("import ")}
+    chosen: dict[str, set[str]] = {}
+    for line in set(lines) - plain:
+        module, _, name = line.partition(" import ")
+        chosen.setdefault(module, set()).add(name)
+    merged = [f"{module} import {', '.join(sorted(names))}" for module, names in chosen.items() if "__future__" not in module]
+    blocks = [sorted(line for line in [*plain, *merged] if ("torch" in line) == torch) for torch in (False, True)]
+    return "\n\n".join("\n".join(sorted(block, key=lambda line: line.startswith("from"))) for block in blocks if block)
+
+
+def _class(graph: LoweredGraph, names: dict[int, str]) -> tuple[str, list[Any]]:
+    printer = ForwardPrinter(graph.fx_graph)
+    lines = [f"class {names[id(graph)]}(nn.Module):", f'    """{_signature(graph.graph)}"""', ""]
+    lines += ["    def __init__(self):", "        super().__init__()"]
+    parents = set()
+    for target, expr in graph.modules.items():
+        *path, _ = target.split(".")
+        parent = ".".join(path)
+        if parent and parent not in graph.modules and parent not in parents:
+            parents.add(parent)
+            lines.append(f"        self.{parent} = nn.Module()")
+        lines.append(f"        self.{target} = {_construction(expr, names)}")
+    lines += ["", f"    def forward({', '.join(printer.parameters())}):"]
+    lines += ["        " + line for line in printer.lines()]
+    return "\n".join(lines), printer.functions
+
+
+def _construction(expr: ModuleExpr | LoweredGraph, names: dict[int, str]) -> str:
+    if isinstance(expr, LoweredGraph):
+        return f"{names[id(expr)]}()"
+    source = expr.source()
+    if len(source) < LINE:
+        return source
+    name, _, _ = source.partition("(")
+    return f"{name}(\n            {expr.source(SEPARATOR)[len(name) + 1 : -1]},\n        )"
+
+
+def _signature(graph: Graph) -> str:
+    """`image (batch, 8, 8, 1) -> digit (batch, 10)`."""
+    taken = ", ".join(f"{value.name} {_dims(value.shape)}" for value in graph.inputs)
+    given = ", ".join(f"{value.name} {_dims(value.shape)}" for value in values_in(graph.outputs))
+    return f"{taken} -> {given}".replace("\\", "\\\\").replace('"', "'")
+
+
+def _dims(shape: Any) -> str:
+    batch, *rest = shape or ("?",)
+    return f"({', '.join(['batch' if batch is None else str(batch), *('?' if n is None else str(n) for n in rest)])})"
+
+
+def _inner_first(graph: LoweredGraph) -> Iterator[LoweredGraph]:
+    for inner in graph.modules.values():
+        if isinstance(inner, LoweredGraph):
+            yield from _inner_first(inner)
+    yield graph
+
+
+def _expressions(graph: LoweredGraph) -> Iterator[ModuleExpr]:
+    return (expr for expr in graph.modules.values() if isinstance(expr, ModuleExpr))
+
+
+def _stock(cls: type[nn.Module]) -> bool:
+    return getattr(nn, cls.__name__, None) is cls
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    free, i = name, 2
+    while free in taken:
+        free, i = f"{name}{i}", i + 1
+    return free
