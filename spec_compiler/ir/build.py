@@ -43,7 +43,7 @@ def _sequential(spec: SequentialSpec, reporter: Reporter) -> Graph | None:
         value = Value(first.name, shape=first.batch_shape, dtype=first.dtype)
     else:
         value = Value("input", shape=spec.build_input_shape)
-    graph = Graph(str(spec.name), [value], value, [], input_structure=value)
+    graph = Graph(spec, [value], value, [], input_structure=value)
     for layer in layers:
         node = Node(str(layer.name), layer, (value,), {}, body=_body(layer, reporter))
         value = Value(node.name, node)
@@ -98,7 +98,7 @@ class _Functional:
             return None
         outputs = map_refs(self._value, self.spec.outputs)
         taken = map_refs(self._value, self.spec.inputs)
-        return Graph(str(self.spec.name), list(self.inputs.values()), outputs, self.order, input_structure=taken)
+        return Graph(self.spec, list(self.inputs.values()), outputs, self.order, input_structure=taken)
 
     def _inputs(self) -> None:
         """The model's inputs, in the order it takes them: InputLayers, or other layers' outputs it was cut at."""

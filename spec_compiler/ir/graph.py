@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.model import ModelSpec
 from spec_compiler.specs.shapes import Shape
 from spec_compiler.specs.types import Layout
 
@@ -53,7 +54,7 @@ class Node:
 class Graph:
     """A model: nodes in an order in which each follows what it needs."""
 
-    name: str
+    spec: ModelSpec
     inputs: list[Value]
     outputs: Any
     """A Value, or a list, tuple or dict of Values, as the model returns them."""
@@ -62,6 +63,11 @@ class Graph:
     """The inputs as the model takes them: a Value, or a list, tuple or dict of Values."""
     variables: dict[int, list[Variable]] = field(default_factory=dict)
     """The weights of each layer, by `id(layer)`; filled by `infer_shapes`."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return str(self.spec.name)
 
     def __str__(self) -> str:
         lines = [f"graph {self.name}({', '.join(map(_typed, self.inputs))}):"]

@@ -78,8 +78,11 @@ def weights(lowered: LoweredGraph) -> Iterator[tuple[LoweredLayer, Variable, lis
 
 
 def flat_layers(lowered: LoweredGraph, prefix: str = "") -> Iterator[LoweredLayer]:
-    """The layers with weights of their own, nested models' with their targets in full."""
-    for layer in lowered.layers.values():
+    """The layers in the document's order, Keras's of weights; nested models' with their targets in full."""
+    for member in lowered.graph.spec.members():
+        if id(member) not in lowered.layers:
+            continue
+        layer = lowered.layers[id(member)]
         inner = lowered.modules.get(layer.target)
         if isinstance(inner, LoweredGraph):
             yield from flat_layers(inner, f"{prefix}{layer.target}.")
