@@ -243,13 +243,16 @@ def _class_numbers(y_true: Tensor, y_pred: Tensor, axis: int) -> tuple[Tensor, T
 
 
 def _nll(y_true: Tensor, y_pred: Tensor, from_logits: bool, axis: int, reduction: str) -> Tensor:
-    if y_pred.dim() == 1:
-        return _nll(y_true.unsqueeze(0), y_pred.unsqueeze(0), from_logits, -1, reduction).squeeze(0)
-    if y_pred.dim() > 2:  # torch wants the classes on axis 1
-        y_pred = y_pred.movedim(axis, 1)
+    shape = y_true.shape
+    if y_pred.dim() != 2:  # as a list of samples, which torch's kernels do best
+        y_pred, y_true, axis = y_pred.movedim(axis, -1).reshape(-1, y_pred.shape[axis]), y_true.reshape(-1), 1
+    elif axis in (0, -2):
+        y_pred = y_pred.T
     if from_logits:
-        return F.cross_entropy(y_pred, y_true, reduction=reduction)
-    return F.nll_loss(torch.log(_probabilities(y_pred, 1)), y_true, reduction=reduction)
+        values = F.cross_entropy(y_pred, y_true, reduction=reduction)
+    else:
+        values = F.nll_loss(torch.log(_probabilities(y_pred, 1)), y_true, reduction=reduction)
+    return values.reshape(shape) if reduction == "none" and values.dim() != len(shape) else values
 
 
 def categorical_generalized_cross_entropy(y_true: Tensor, y_pred: Tensor, q: float = 0.5) -> Tensor:
@@ -285,6 +288,30 @@ def _shape(shape: Sequence[int]) -> str:
     return str(tuple(shape))
 
 
-def summed_squared_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """The mean of `mean_squared_error` over all samples, in one kernel."""
-    return F.mse_loss(y_pred, y_true)
+def fused_mean_squared_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
+    """The mean of `mean_squared_error` in one kernel."""
+    y_true, y_pred = _alike(y_true, y_pred)
+    return F.mse_loss(y_pred, y_true) if y_true.shape == y_pred.shape else mean_squared_error(y_true, y_pred).mean()
+
+
+def fused_mean_absolute_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
+    """The mean of `mean_absolute_error` in one kernel."""
+    y_true, y_pred = _alike(y_true, y_pred)
+    return F.l1_loss(y_pred, y_true) if y_true.shape == y_pred.shape else mean_absolute_error(y_true, y_pred).mean()
+
+
+def fused_binary_crossentropy(
+    y_true: Tensor, y_pred: Tensor, from_logits: bool = False, label_smoothing: float = 0.0, axis: object = -1
+) -> Tensor:
+    """The mean of `binary_crossentropy` in one kernel, whatever the axis."""
+    y_true, y_pred = _alike(y_true, y_pred)
+    return _bernoulli(_smoothed_binary(y_true, label_smoothing), y_pred, from_logits, "mean")
+
+
+def fused_sparse_categorical_crossentropy(
+    y_true: Tensor, y_pred: Tensor, from_logits: bool = False, ignore_class: None = None, axis: int = -1
+) -> Tensor:
+    """The mean of `sparse_categorical_crossentropy` without an ignored class, in one kernel."""
+    y_true, y_pred = _class_numbers(y_true, y_pred, axis)
+    # Not "mean": torch would leave targets of -100 out of the count, and Keras does not.
+    return _nll(y_true, y_pred, from_logits, axis, "sum") / y_true.numel()
