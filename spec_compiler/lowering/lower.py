@@ -11,7 +11,7 @@ from torch.fx import GraphModule
 
 from spec_compiler.diagnostics import NO_INPUT, Diagnostic, Reporter, SpecError
 from spec_compiler.lowering.initializers import initialize
-from spec_compiler.lowering.to_fx import LoweredGraph, LoweredLayer, lower_graph
+from spec_compiler.lowering.to_fx import Existing, LoweredGraph, LoweredLayer, lower_graph
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.passes import check
 from spec_compiler.specs.base import Variable
@@ -43,10 +43,13 @@ def lower_spec(spec: ModelSpec) -> LoweredGraph:
     return lower_graph(graph)
 
 
-def build(lowered: LoweredGraph) -> GraphModule:
-    """The module, its weights not drawn yet: torch's own initial draw would be thrown away."""
+def build(lowered: LoweredGraph, existing: Existing | None = None) -> GraphModule:
+    """The module, its weights not drawn yet: torch's own initial draw would be thrown away.
+
+    `existing(layer, name)` may give the layer's submodule where there is one already, so that models share it.
+    """
     with _NoInit():
-        return lowered.build()
+        return lowered.build(existing)
 
 
 class _NoInit(torch.overrides.TorchFunctionMode):
@@ -64,7 +67,7 @@ def initialize_weights(lowered: LoweredGraph, module: nn.Module, generator: torc
     for layer, variable, rules in weights(lowered):
         dtype = getattr(torch, variable.dtype or layer.layer.variable_dtype)
         value = initialize(variable.initializer, variable.shape, dtype, generator)
-        assign(module, layer, rules, value)
+        assign(parameters_of(module, layer, rules), rules, value)
 
 
 def weights(lowered: LoweredGraph) -> Iterator[tuple[LoweredLayer, Variable, list[Rule]]]:
@@ -90,21 +93,24 @@ def flat_layers(lowered: LoweredGraph, prefix: str = "") -> Iterator[LoweredLaye
             yield LoweredLayer(layer.layer, prefix + layer.target, layer.variables, layer.rules)
 
 
-def assign(module: nn.Module, layer: LoweredLayer, rules: list[Rule], value: Tensor) -> None:
+def parameters_of(module: nn.Module, layer: LoweredLayer, rules: list[Rule]) -> list[Tensor]:
+    """The torch parameter or buffer of each rule."""
+    return [_tensor(module, f"{layer.target}.{rule.parameter}") for rule in rules]
+
+
+def assign(parameters: list[Tensor], rules: list[Rule], value: Tensor) -> None:
     """Put Keras's array `value` where the rules say."""
-    for rule in rules:
-        parameter = _tensor(module, f"{layer.target}.{rule.parameter}")
+    for parameter, rule in zip(parameters, rules, strict=True):
         parameter.copy_(rule.to_torch(value))
 
 
-def read(module: nn.Module, layer: LoweredLayer, variable: Variable, rules: list[Rule]) -> Tensor:
+def read(parameters: list[Tensor], variable: Variable, rules: list[Rule]) -> Tensor:
     """Keras's array out of torch's parameters."""
     if len(rules) == 1 and rules[0].row is None:
-        return rules[0].to_keras(_tensor(module, f"{layer.target}.{rules[0].parameter}"), variable.shape)
-    rows = sorted(rules, key=lambda rule: rule.row or 0)
-    return torch.stack(
-        [rule.to_keras(_tensor(module, f"{layer.target}.{rule.parameter}"), variable.shape[1:]) for rule in rows]
-    )
+        return rules[0].to_keras(parameters[0], variable.shape)
+    shape = variable.shape[1:]
+    rows = sorted(zip(rules, parameters, strict=True), key=lambda row: row[0].row or 0)
+    return torch.stack([rule.to_keras(parameter, shape) for rule, parameter in rows])
 
 
 def _tensor(module: nn.Module, name: str) -> Tensor:

@@ -27,6 +27,10 @@ from spec_compiler.specs.base import LayerSpec, Variable
 from spec_compiler.specs.types import Layout
 
 
+Existing = Callable[[LayerSpec, str], nn.Module | None]
+"""Gives the submodule, by its name under the layer's, of a layer that is built already."""
+
+
 @dataclass(slots=True, eq=False)
 class LoweredLayer:
     """A layer's weights and where they are: variables in Keras's order, rules from them to torch's parameters."""
@@ -49,11 +53,17 @@ class LoweredGraph:
     layers: dict[int, LoweredLayer]
     """By `id(layer)`."""
 
-    def build(self) -> torch.fx.GraphModule:
-        """The module, with torch's own initial weights."""
+    def build(self, existing: Existing | None = None) -> torch.fx.GraphModule:
+        """The module, with torch's own initial weights; `existing` gives the submodules of layers built before."""
         root = nn.Module()
+        owners = {layer.target: layer.layer for layer in self.layers.values()}
         for target, expr in self.modules.items():
-            _attach(root, target, expr.build())
+            if isinstance(expr, LoweredGraph):
+                _attach(root, target, expr.build(existing))
+                continue
+            owner, _, name = target.partition(".")
+            found = None if existing is None else existing(owners[owner], name)
+            _attach(root, target, found or expr.build())
         return torch.fx.GraphModule(root, self.fx_graph, class_name(self.graph.name))
 
 

@@ -1,0 +1,125 @@
+"""A spec's torch module together with its weights in Keras's order: what a Model holds once it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+
+from spec_compiler.diagnostics import MISSING_WEIGHTS, UNEXPECTED_WEIGHTS, WEIGHT_SHAPE, Diagnostic, SpecError
+from spec_compiler.lowering.initializers import initialize
+from spec_compiler.lowering.lower import assign, build, parameters_of, read, weights
+from spec_compiler.lowering.to_fx import LoweredGraph, LoweredLayer
+from spec_compiler.lowering.weights import Rule
+from spec_compiler.specs.base import LayerSpec, Variable
+
+
+class Weight:
+    """One weight in Keras's terms: its layer, its variable, and the torch parameters that hold it."""
+
+    __slots__ = ("layer", "parameters", "rules", "variable")
+
+    def __init__(self, layer: LoweredLayer, variable: Variable, rules: list[Rule], module: nn.Module) -> None:
+        self.layer = layer
+        self.variable = variable
+        self.rules = rules
+        self.parameters = parameters_of(module, layer, rules)
+
+    @property
+    def path(self) -> str:
+        """`dense_13/kernel`."""
+        return f"{self.layer.layer.name}/{self.variable.name}"
+
+    def to_keras(self) -> Tensor:
+        """The weight in Keras's layout; shares memory where the layouts allow."""
+        return read(self.parameters, self.variable, self.rules)
+
+
+class Built:
+    """The module of a lowered graph, its layers bound to it. Layers that are built already keep their weights."""
+
+    def __init__(self, lowered: LoweredGraph) -> None:
+        self.lowered = lowered
+        self.module: GraphModule = build(lowered, _built_before)
+        self.weights = [Weight(layer, v, rules, self.module) for layer, v, rules in weights(lowered)]
+        self._of_layer: dict[int, list[Weight]] = {}
+        for weight in self.weights:
+            self._of_layer.setdefault(id(weight.layer.layer), []).append(weight)
+        self._initialize()
+        self._bind(lowered, self.module)
+
+    @torch.no_grad()
+    def _initialize(self) -> None:
+        for weight in self.weights:
+            spec = weight.layer.layer
+            if spec._bound is None:
+                dtype = getattr(torch, weight.variable.dtype or spec.variable_dtype)
+                value = initialize(weight.variable.initializer, weight.variable.shape, dtype)
+                assign(weight.parameters, weight.rules, value)
+
+    def _bind(self, lowered: LoweredGraph, module: nn.Module) -> None:
+        for layer in lowered.layers.values():
+            inner = lowered.modules.get(layer.target)
+            if isinstance(inner, LoweredGraph):
+                self._bind(inner, module.get_submodule(layer.target))
+            if layer.layer._bound is None:
+                layer.layer._bound = Bound(self, layer, module)
+
+    def of_layer(self, layer: LayerSpec) -> list[Weight]:
+        """The weights of a layer, or of all the layers of a nested model."""
+        members = getattr(layer, "walk", None)
+        layers = [layer] if members is None else [layer, *members()]
+        return [weight for one in layers for weight in self._of_layer.get(id(one), [])]
+
+
+class Bound:
+    """What a built layer knows: where its modules and weights are."""
+
+    def __init__(self, built: Built, layer: LoweredLayer, parent: nn.Module) -> None:
+        self.built = built
+        self.target = layer.target
+        self.parent = parent
+
+    def submodule(self, name: str) -> nn.Module:
+        """The layer's own submodule: itself for "", or one under it."""
+        return self.parent.get_submodule(f"{self.target}.{name}" if name else self.target)
+
+    def get_weights(self, layer: LayerSpec) -> list[np.ndarray[Any, Any]]:
+        """The layer's weights as numpy arrays, copies."""
+        return get_weights(self.built.of_layer(layer))
+
+    def set_weights(self, layer: LayerSpec, values: Sequence[Any]) -> None:
+        """Take arrays for the layer's weights."""
+        set_weights(self.built.of_layer(layer), values, f"layer '{layer.name}'")
+
+
+def _built_before(layer: LayerSpec, name: str) -> nn.Module | None:
+    return None if layer._bound is None else layer._bound.submodule(name)
+
+
+@torch.no_grad()
+def get_weights(held: list[Weight]) -> list[np.ndarray[Any, Any]]:
+    """The weights as numpy arrays in Keras's order and layout, copies."""
+    return [weight.to_keras().detach().cpu().contiguous().clone().numpy() for weight in held]
+
+
+@torch.no_grad()
+def set_weights(held: list[Weight], values: Sequence[Any], owner: str) -> None:
+    """Copy `values` into the weights; SpecError, and nothing copied, when one does not fit."""
+    arrays = [torch.as_tensor(np.asarray(value)) for value in values]
+    if len(arrays) != len(held):
+        code = MISSING_WEIGHTS if len(arrays) < len(held) else UNEXPECTED_WEIGHTS
+        raise SpecError([Diagnostic(code, f"{owner} has {len(held)} weights, got {len(arrays)} arrays")])
+    faults = [
+        Diagnostic(WEIGHT_SHAPE, f"weight {i} of {owner}, '{w.path}', is {w.variable.shape}, got {tuple(a.shape)}")
+        for i, (w, a) in enumerate(zip(held, arrays, strict=True))
+        if tuple(a.shape) != w.variable.shape
+    ]
+    if faults:
+        raise SpecError(faults)
+    for weight, array in zip(held, arrays, strict=True):
+        assign(weight.parameters, weight.rules, array)
