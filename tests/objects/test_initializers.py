@@ -214,6 +214,17 @@ def test_bounds_and_variance_follow_the_fans(mode: Any, shape: tuple[int, ...]) 
         assert drawn.var().item() == pytest.approx(variance, rel=5 * (2 / drawn.numel()) ** 0.5)
 
 
+@pytest.mark.parametrize(
+    ("init", "low", "high"),
+    [(RandomUniform(-0.2, 0.7, seed=1), -0.2, 0.7), (TruncatedNormal(0.3, 0.2, seed=1), -0.1, 0.7)],
+    ids=repr,
+)
+def test_draws_fill_their_range_and_no_more(init: Initializer, low: float, high: float) -> None:
+    drawn = initialize(init, (300, 400), torch.float64)
+    assert low <= drawn.min() < low + 1e-4
+    assert high - 1e-4 < drawn.max() <= high
+
+
 @pytest.mark.parametrize("shape", [(16, 16), (20, 30), (30, 20), (3, 3, 4, 8), (2, 2, 1, 20), (5, 1)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_orthogonal_has_orthonormal_rows_or_columns(shape: tuple[int, ...], dtype: torch.dtype) -> None:
