@@ -67,8 +67,7 @@ def padded(
     totals = [same_padding(n, w, s) for n, w, s in zip(dims, windows, strides, strict=True)]
     known = [total for total in totals if total is not None]
     if len(known) < len(totals):
-        pad = call.module(ModuleExpr(nn_conv.SamePad, tuple(kernel), tuple(strides), tuple(dilation)), name="pad")
-        return 0, pad(x)
+        return 0, call.function(nn_conv.same_pad, x, tuple(kernel), tuple(strides), tuple(dilation))
     if all(total % 2 == 0 for total in known):
         return compact([total // 2 for total in known]), x
     pads = [pad for total in reversed(known) for pad in (total // 2, total - total // 2)]

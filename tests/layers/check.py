@@ -1,0 +1,346 @@
+"""One check that holds a layer to Keras in everything: what is inferred, what is computed, what is written."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import torch
+from pydantic import ValidationError
+
+from layers import keras_oracle
+from layers.cases import Case
+from spec_compiler.codegen import emit
+from spec_compiler.diagnostics import Diagnostic, Reporter
+from spec_compiler.ir import Graph, values_in
+from spec_compiler.lowering.lower import assign, build, parameters_of, read, weights
+from spec_compiler.lowering.to_fx import LoweredGraph, class_name, lower_graph
+from spec_compiler.passes import check
+from spec_compiler.specs import registry
+from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.faults import report_faults
+from spec_compiler.specs.layers.core import InputLayer
+from spec_compiler.specs.model import CallSpec, FunctionalSpec, Placed, Ref
+
+RTOL, ATOL = 1e-5, 1e-6
+
+
+@dataclass
+class Pair:
+    """A case in Keras and in ours, with the same weights and inputs."""
+
+    case: Case
+    oracle: keras.Model
+    layer: keras.Layer
+    arrays: list[np.ndarray[Any, Any]]
+    graph: Graph
+    lowered: LoweredGraph
+    module: torch.fx.GraphModule
+
+    @property
+    def spec(self) -> LayerSpec:
+        return next(node.layer for node in self.graph.nodes if node.layer.name == self.layer.name)
+
+
+def check_layer(case: Case) -> None:
+    """Assert that our layer is Keras's: shapes, weights, outputs, gradients, masks, training, config, source."""
+    pair = make_pair(case)
+    _assert_shapes(pair)
+    _assert_variables(pair)
+    _assert_config(pair)
+    values = _set_weights(pair)
+    _assert_computation(pair, training=False)
+    _assert_masks(pair)
+    _assert_source(pair)
+    if case.random:
+        _assert_random_training(pair)
+        return
+    _assert_computation(pair, training=True)
+    _assert_weights(pair, [keras.ops.convert_to_numpy(v) for v in pair.oracle.weights], "weights after training")
+    pair.oracle.set_weights(values)
+
+
+def make_pair(case: Case) -> Pair:
+    """Build the case in Keras, read the model Keras writes, and lower it."""
+    oracle, layer, arrays = keras_oracle.build(case)
+    reporter = Reporter()
+    graph = check(read_model(oracle), reporter)
+    assert graph is not None, f"refused: {reporter.result()}"
+    lowered = lower_graph(graph)
+    return Pair(case, oracle, layer, arrays, graph, lowered, build(lowered))
+
+
+def read_model(model: keras.Model) -> FunctionalSpec:
+    """Our spec of a functional Keras model."""
+    config = json.loads(model.to_json())["config"]
+    placed = []
+    for item in config["layers"]:
+        calls = [CallSpec(tuple(_refs(node["args"])), _refs(node["kwargs"])) for node in item["inbound_nodes"]]
+        for call in calls:
+            # A call of defaults alone says nothing.
+            call.kwargs = {key: value for key, value in call.kwargs.items() if value is not None and key != "training"}
+        placed.append(Placed(layer_of(item), calls))
+    inputs, outputs = (_tensors(config[key]) for key in ("input_layers", "output_layers"))
+    return FunctionalSpec(name=config["name"], placed=placed, inputs=inputs, outputs=outputs)
+
+
+def layer_of(item: dict[str, Any]) -> LayerSpec:
+    """The layer of Keras's `{class_name, config}`, layers inside it included."""
+    cls = registry.find("layer", item["class_name"])
+    assert cls is not None, f"no layer {item['class_name']}"
+    assert issubclass(cls, LayerSpec)
+    config = {key: _layers(value) if key in cls.layer_fields else value for key, value in item["config"].items()}
+    return cls.model_validate(config)
+
+
+def _layers(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_layers(item) for item in value]
+    return layer_of(value) if isinstance(value, dict) and "class_name" in value else value
+
+
+def _refs(value: Any) -> Any:
+    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        return Ref(*value["config"]["keras_history"])
+    if isinstance(value, dict):
+        return {key: _refs(item) for key, item in value.items()}
+    return [_refs(item) for item in value] if isinstance(value, list) else value
+
+
+def _tensors(value: Any) -> Any:
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return Ref(*value)
+    return [_tensors(item) for item in value]
+
+
+def _assert_shapes(pair: Pair) -> None:
+    ours = [value.shape for value in values_in(pair.graph.outputs)]
+    theirs = [tuple(tensor.shape) for tensor in pair.oracle.outputs]
+    assert ours == theirs, f"inferred shapes {ours}, Keras's {theirs}"
+    dtypes = [value.dtype for value in values_in(pair.graph.outputs)], [t.dtype for t in pair.oracle.outputs]
+    assert dtypes[0] == dtypes[1], f"inferred dtypes {dtypes[0]}, Keras's {dtypes[1]}"
+
+
+def _assert_variables(pair: Pair) -> None:
+    found = [variable for _, variable, _ in weights(pair.lowered)]
+    ours = [(v.name.rpartition("/")[2], v.shape, v.trainable) for v in found]
+    theirs = [(v.name, tuple(v.shape), v.trainable) for v in pair.oracle.weights]
+    assert ours == theirs, f"variables {ours}, Keras's {theirs}"
+    assert sum(v.size for v in found) == pair.oracle.count_params()
+
+
+def _assert_config(pair: Pair) -> None:
+    ours, theirs = pair.spec.get_config(), keras_oracle.config_of(pair.layer)
+    assert ours == theirs, f"configs differ in {[(k, ours.get(k), theirs.get(k)) for k in _differing(ours, theirs)]}"
+    again = type(pair.layer).from_config(json.loads(json.dumps(ours)))
+    assert keras_oracle.config_of(again) == theirs, "Keras reads another layer out of our config"
+
+
+def _differing(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
+    return [key for key in {**a, **b} if key not in a or key not in b or a[key] != b[key]]
+
+
+def _set_weights(pair: Pair) -> list[np.ndarray[Any, Any]]:
+    values = keras_oracle.randomize(pair.oracle, keras_oracle.generator_of(pair.case))
+    with torch.no_grad():
+        for (layer, variable, rules), value in zip(weights(pair.lowered), values, strict=True):
+            assert rules, f"no rule says where {variable.name} is"
+            assign(parameters_of(pair.module, layer, rules), rules, torch.from_numpy(np.ascontiguousarray(value)))
+    _assert_weights(pair, values, "weights read back")
+    return values
+
+
+def _assert_weights(pair: Pair, expected: Sequence[np.ndarray[Any, Any]], what: str) -> None:
+    with torch.no_grad():
+        for (layer, variable, rules), value in zip(weights(pair.lowered), expected, strict=True):
+            found = read(parameters_of(pair.module, layer, rules), variable, rules)
+            assert_close(found, torch.from_numpy(np.ascontiguousarray(value)), f"{what}: {variable.name}")
+
+
+def _assert_computation(pair: Pair, training: bool) -> None:
+    mode = "training" if training else "inference"
+    ours, our_inputs = _run_ours(pair, training)
+    theirs, their_inputs = _run_keras(pair, training)
+    assert len(ours) == len(theirs), f"{len(ours)} outputs, Keras {len(theirs)}"
+    for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+        assert a.dtype == b.dtype, f"output {i} is {a.dtype}, Keras's {b.dtype}"
+        assert_close(a, b, f"output {i} in {mode}")
+    loss, their_loss = (_projection(pair.case, outputs) for outputs in (ours, theirs))
+    assert (loss is None) == (their_loss is None), f"gradients in {mode}: one has none"
+    if loss is None or their_loss is None:
+        return
+    pair.module.zero_grad()
+    loss.backward()
+    trained = [v for v in pair.oracle.weights if v.trainable]
+    their_leaves = [*(x for x in their_inputs if x.requires_grad), *(v.value for v in trained)]
+    expected = torch.autograd.grad(their_loss, their_leaves, allow_unused=True)
+    our_leaves = [("input", x, x.grad) for x in our_inputs if x.requires_grad]
+    our_leaves += [(name, grad, grad) for name, grad in _weight_gradients(pair)]
+    for (name, like, found), wanted in zip(our_leaves, expected, strict=True):
+        zeros = torch.zeros_like(like)
+        message = f"gradient of {name} in {mode}"
+        assert_close(zeros if found is None else found, zeros if wanted is None else wanted, message)
+
+
+def _run_ours(pair: Pair, training: bool) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    inputs = _leaves(pair.arrays)
+    return _flat(pair.module.train(training)(*inputs)), inputs
+
+
+def _run_keras(pair: Pair, training: bool) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    inputs = _leaves(pair.arrays)
+    return _flat(pair.oracle(inputs, training=training)), inputs
+
+
+def _leaves(arrays: Sequence[np.ndarray[Any, Any]]) -> list[torch.Tensor]:
+    tensors = [torch.from_numpy(array.copy()) for array in arrays]
+    return [t.requires_grad_() if t.is_floating_point() else t for t in tensors]
+
+
+def _flat(outputs: Any) -> list[torch.Tensor]:
+    if isinstance(outputs, torch.Tensor):
+        return [outputs]
+    return [leaf for item in (outputs.values() if isinstance(outputs, dict) else outputs) for leaf in _flat(item)]
+
+
+def _projection(case: Case, outputs: Sequence[torch.Tensor]) -> torch.Tensor | None:
+    """A random linear function of the outputs; None where no gradient flows."""
+    rng = keras_oracle.generator_of(case)
+    loss = torch.zeros(())
+    for output in outputs:
+        if output.requires_grad:
+            weight = torch.from_numpy(rng.standard_normal(tuple(output.shape))).to(output.dtype)
+            loss = loss + (output * weight).sum() / max(output.numel(), 1) ** 0.5
+    return loss if loss.requires_grad else None
+
+
+def _weight_gradients(pair: Pair) -> Iterator[tuple[str, torch.Tensor]]:
+    """Each trainable variable's gradient, in Keras's layout: read as the weight itself is."""
+    for layer, variable, rules in weights(pair.lowered):
+        if variable.trainable:
+            parameters = parameters_of(pair.module, layer, rules)
+            gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+            yield variable.name, read(gradients, variable, rules)
+
+
+def _assert_masks(pair: Pair) -> None:
+    with torch.no_grad():
+        outputs = _flat(pair.oracle([torch.from_numpy(a) for a in pair.arrays], training=False))
+        theirs = [keras_oracle.mask_of(output) for output in outputs]
+        masked = lower_graph(pair.graph, with_masks=True)
+        module = build(masked).eval()
+        module.load_state_dict(pair.module.state_dict())
+        _, ours = module(*[torch.from_numpy(a) for a in pair.arrays])
+    assert [m is not None for m in ours] == [m is not None for m in theirs], "masks out: which outputs have one"
+    for a, b in zip(ours, theirs, strict=True):
+        if a is not None:
+            assert torch.equal(a, b), f"mask out {a}, Keras's {b}"
+
+
+def _assert_source(pair: Pair) -> None:
+    """The emitted file, on its own, gives bit-equal outputs and takes the module's state."""
+    source = emit(pair.lowered)
+    emitted = types.ModuleType("emitted")
+    exec(compile(source, "<emitted>", "exec"), emitted.__dict__)  # noqa: S102 (the source under test)
+    module = getattr(emitted, class_name(pair.graph.name))()
+    module.load_state_dict(pair.module.state_dict())
+    inputs = [torch.from_numpy(array) for array in pair.arrays]
+    with torch.no_grad():
+        expected, found = _flat(pair.module.eval()(*inputs)), _flat(module.eval()(*inputs))
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert torch.equal(a, b) or torch.equal(a.isnan(), b.isnan()), f"emitted source computes other numbers:\n{source}"
+
+
+def _assert_random_training(pair: Pair) -> None:
+    ours, _ = _run_ours(pair, training=True)
+    theirs, _ = _run_keras(pair, training=True)
+    assert [(a.shape, a.dtype) for a in ours] == [(b.shape, b.dtype) for b in theirs]
+    assert all(a.isfinite().all() for a in ours)
+
+
+def assert_close(found: torch.Tensor, expected: torch.Tensor, what: str) -> None:
+    """1e-5 relative, and 1e-6 of the tensor's largest value (at least of 1) near zero."""
+    assert found.shape == expected.shape, f"{what}: shape {tuple(found.shape)}, Keras's {tuple(expected.shape)}"
+    found, expected = found.detach(), expected.detach()
+    scale = max(1.0, float(expected.double().abs().nan_to_num(0, 0, 0).max())) if expected.numel() else 1.0
+    torch.testing.assert_close(
+        found, expected, rtol=RTOL, atol=ATOL * scale, equal_nan=True, msg=lambda text: f"{what}: {text}"
+    )
+
+
+def check_exports(case: Case) -> None:
+    """Assert that torch.export and torch.compile take the module, or that they do not where the case says so."""
+    pair = make_pair(case)
+    module = pair.module.eval()
+    inputs = tuple(torch.from_numpy(array) for array in pair.arrays)
+    if case.not_exported is not None:
+        try:
+            torch.export.export(module, inputs)
+        except Exception:
+            return
+        raise AssertionError(f"torch.export takes it, against: {case.not_exported}")
+    with torch.no_grad():
+        expected = _flat(module(*inputs))
+        exported = _flat(torch.export.export(module, inputs).module()(*inputs))
+        torch.compiler.reset()
+        compiled = _flat(torch.compile(module, fullgraph=True, backend="eager")(*inputs))
+    for a, b, c in zip(expected, exported, compiled, strict=True):
+        assert_close(b, a, "exported module")
+        assert_close(c, a, "compiled module")
+
+
+def check_refused(case: Case) -> None:
+    """Assert that the case is refused by a diagnostic with its code and message; and by Keras, unless it says not."""
+    found = diagnostics_of(case)
+    hits = [d for d in found if d.code.id == case.code and str(case.message) in d.render()]
+    assert hits, f"expected {case.code} with {case.message!r}, got {[d.render() for d in found]}"
+    if case.keras_accepts is None:
+        try:
+            model, _, arrays = keras_oracle.build(case)
+            model(arrays)
+        except Exception:
+            return
+        raise AssertionError("Keras takes this")
+
+
+def diagnostics_of(case: Case) -> list[Diagnostic]:
+    """What our check says of the case."""
+    reporter = Reporter()
+    cls = registry.find("layer", case.class_name)
+    assert cls is not None
+    assert issubclass(cls, LayerSpec)
+    try:
+        layer = cls.model_validate({"name": "layer", **{k: _inner(cls, k, v) for k, v in case.arguments.items()}})
+    except ValidationError as error:
+        report_faults(error, cls, (), reporter)
+        return list(reporter.diagnostics)
+    placed, refs = [], []
+    for i, shape in enumerate(case.shapes):
+        whole = case.batch_shape or (None, *(None if a + 1 in case.unknown else n for a, n in enumerate(shape)))
+        placed.append(Placed(InputLayer(name=f"input_{i}", batch_shape=tuple(whole), dtype=case.input_dtype), [CallSpec(())]))
+        refs.append(Ref(f"input_{i}"))
+    args = (refs,) if cls.takes_list else tuple(refs)
+    placed.append(Placed(layer, [CallSpec(args, dict(case.call))]))
+    check(FunctionalSpec(name="model", placed=placed, inputs=refs, outputs=Ref("layer")), reporter)
+    return list(reporter.diagnostics)
+
+
+def _inner(cls: type[LayerSpec], name: str, value: Any) -> Any:
+    """A layer inside the layer, `{ClassName: arguments}`, as a spec."""
+    if name not in cls.layer_fields:
+        return value
+    if isinstance(value, list):
+        return [_inner(cls, name, item) for item in value]
+    if isinstance(value, dict) and len(value) == 1:
+        ((class_name_, arguments),) = value.items()
+        inner = registry.find("layer", class_name_)
+        assert inner is not None
+        assert issubclass(inner, LayerSpec)
+        return inner.model_validate({k: _inner(inner, k, v) for k, v in (arguments or {}).items()})
+    return value
