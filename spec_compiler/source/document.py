@@ -62,9 +62,9 @@ class Document:
 def parse(data: bytes | str, name: str = "<string>", format: Format | None = None, limits: Limits = LIMITS) -> Document:
     """Read JSON or YAML; raises `SpecError` with every fault and its place.
 
-    Without a `format`, the name's extension and the text decide. A name in `.json` means JSON, one in `.yaml` or
-    `.yml` means YAML, of which JSON is a part; any other text is JSON if it begins like JSON. A JSON string that
-    holds JSON, as comes of dumping twice, is opened.
+    Where no `format` is given, the name's extension and the text decide. A name in `.json` means JSON, one in
+    `.yaml` or `.yml` means YAML, of which JSON is a part; any other text is JSON if it begins like JSON. A JSON
+    string that holds JSON, as comes of dumping twice, is opened.
     """
     text = decode(data, name, limits)
     if not text.strip():
@@ -77,11 +77,11 @@ def parse(data: bytes | str, name: str = "<string>", format: Format | None = Non
 
 
 def _read(text: str, name: str, format: Format | None, limits: Limits) -> Document:
-    format = format or _format_of(name)
     begins_like_json = _MEANT_AS_JSON.match(text, _start(text)) is not None
-    if format == "json" or (format is None and begins_like_json):
+    expected = format or _format_of(name) or ("json" if begins_like_json else "yaml")
+    if expected == "json":
         return _read_json(text, name, limits)
-    if begins_like_json:
+    if begins_like_json and format is None:
         try:
             return _read_json(text, name, limits)  # many times faster than YAML
         except Refused as refused:

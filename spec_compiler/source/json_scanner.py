@@ -15,7 +15,7 @@ from spec_compiler.diagnostics import (
     show,
 )
 from spec_compiler.source.limits import Limits
-from spec_compiler.source.places import Faults, Place
+from spec_compiler.source.places import Faults, Lines, Place
 
 _SPACES = frozenset(" \t\n\r")
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -26,6 +26,8 @@ _CONSTANTS = {"true": True, "false": False, "null": None}
 _NON_FINITE = ("NaN", "Infinity", "-Infinity")
 _CLOSER = {dict: "}", list: "]"}
 _NAME = {dict: "object", list: "list"}
+_VALUE = "expected a value"
+_NUMBER_HELP = "JSON writes numbers like 10, -0.5 and 1e-3"
 _HELP = {
     "True": "JSON writes true",
     "False": "JSON writes false",
@@ -210,7 +212,7 @@ class _Scanner:
             self.at += len(word)
             return _CONSTANTS[word]
         else:
-            self._fail("expected a value")
+            self._fail(_VALUE)
         return None
 
     def _word(self) -> str:
@@ -232,11 +234,12 @@ class _Scanner:
         """Stop with a syntax error at the current character."""
         if self.at < len(self.text):
             found = self._word() or self.text[self.at]
-            help = _HELP.get(found)
+            is_number = expected == _VALUE and found[0] in "-+.0123456789"
+            help = _NUMBER_HELP if is_number else _HELP.get(found)
             self.faults.stop(SYNTAX_ERROR, f"{expected}, found {show(found)}", self.at, self.at + len(found), help)
         help = None
         if self.stack:
             top = self.stack[-1]
-            place = self.text.count("\n", 0, top.place.start) + 1
-            help = f"the {_NAME[type(top.data)]} that begins in line {place} is not closed"
+            line, _ = Lines("", self.text).place(top.place.start)
+            help = f"the {_NAME[type(top.data)]} that begins in line {line} is not closed"
         self.faults.stop(SYNTAX_ERROR, f"{expected}, found the end of the text", self.at, self.at, help)

@@ -11,15 +11,16 @@ from spec_compiler.diagnostics import ENCODING, SYNTAX_ERROR, show
 from spec_compiler.source.places import Fault
 
 # What YAML allows in no place; libyaml reports it with an offset in bytes, so it is looked for again.
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _OPEN = "a bracket, brace or quote before it may be left open, or the indentation may be off"
+_COLON = "a ':' is missing in the line before, the indentation is off, or the text needs quotes"
 _PLAIN_WORDS: tuple[tuple[str, str, str | None], ...] = (
     # what they say, what we say, help
     (
         "mapping values are not allowed",
         "a ':' where no key can stand",
-        "quote the text if the ':' belongs to it",
+        _COLON,
     ),
     ("expected key", "expected a key here", "indent the line like its neighbours; " + _OPEN),
     ("expected '-'", "expected '-' for the next item of the list", "indent the line like its neighbours"),
@@ -34,6 +35,7 @@ _PLAIN_WORDS: tuple[tuple[str, str, str | None], ...] = (
     ("undefined tag handle", "a tag with an unknown handle", "quote text that begins with '!'"),
     ("hexdecimal number", "bad escape in a double-quoted string", r"a backslash is written \\"),
     ("unknown escape character", "unknown escape in a double-quoted string", r"a backslash is written \\"),
+    ("incompatible YAML", "the file asks for a version of YAML that is unknown", "remove the %YAML line"),
     ("tab character", "a tab where YAML allows only spaces", "indent with spaces"),
 )
 
@@ -66,5 +68,5 @@ def _say(problem: str, text: str, at: int) -> tuple[str, str | None]:
         return "'${...}' is not in quotes", 'inside [...] and {...} write "${...}"'
     for theirs, ours, help in _PLAIN_WORDS:
         if theirs in problem:
-            return (f"{ours}, found {show(found)}" if found.strip(": ") else ours), help
+            return (f"{ours}, found {show(found)}" if found.strip(": \r\n") else ours), help
     return problem, None

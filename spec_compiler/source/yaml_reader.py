@@ -180,7 +180,7 @@ class _Composer:
     def _open(self, event: Any) -> None:
         self._count(event)
         if self.stack and self.stack[-1].wants_key:
-            help = 'if this is "${...}", put it in quotes' if event.flow_style else None
+            help = 'one pair of braces is enough, and "${...}" stands in quotes' if _is_flow_mapping(event) else None
             self._stop(COMPLEX_KEY, "a list or mapping as a key", event, help)
         self._check_depth(1, event)
         kind: type = list if type(event) is yaml.SequenceStartEvent else dict
@@ -271,6 +271,10 @@ class _Composer:
 
     def _stop(self, code: Code, message: str, event: Any, help: str | None = None) -> NoReturn:
         self.faults.stop(code, message, event.start_mark.index, event.end_mark.index, help)
+
+
+def _is_flow_mapping(event: Any) -> bool:
+    return type(event) is yaml.MappingStartEvent and bool(event.flow_style)
 
 
 def _is_taken(key: str | int, mapping: dict[Any, Any]) -> bool:
