@@ -161,6 +161,21 @@ class LayerSpec(SpecObject):
         """Place the layer in a graph: symbolic tensors in (`Input(...)`), symbolic tensors out."""
         return authoring.call(self, args, kwargs)
 
+    @property
+    def output(self) -> Any:
+        """The symbolic output of the layer's first call. Raises AttributeError before there is one."""
+        if not self._calls:
+            raise AttributeError(f"layer '{self.name}' has not been called, so it has no output")
+        return self._calls[0].outputs
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input of the layer's first call. Raises AttributeError before there is one."""
+        if not self._calls:
+            raise AttributeError(f"layer '{self.name}' has not been called, so it has no input")
+        args = self._calls[0].args
+        return args[0] if len(args) == 1 else args
+
     def get_weights(self) -> list[Any]:
         """The layer's weights as numpy arrays, in Keras's order and layout; [] before the layer is built."""
         return [] if self._bound is None else self._bound.get_weights(self)  # type: ignore[no-any-return]

@@ -58,6 +58,7 @@ class ModelSpec(LayerSpec):
     """How to train it: what `compile` and `fit` take; None where the document does not say."""
 
     _origin: Origin | None = PrivateAttr(default=None)
+    _model: Any = PrivateAttr(default=None)
 
     @property
     def origin(self) -> Origin | None:

@@ -1,0 +1,398 @@
+"""Model and Sequential: a spec with its torch module, behind the API that Keras users know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from torch.fx import GraphModule
+
+from spec_compiler.diagnostics import NO_INPUT, Diagnostic, Reporter, SpecError, did_you_mean
+from spec_compiler.ir import Graph, map_values, values_in
+from spec_compiler.lowering.to_fx import lower_graph
+from spec_compiler.passes import check
+from spec_compiler.runtime.built import Built, Weight, get_weights, set_weights
+from spec_compiler.runtime.training import Trainer
+from spec_compiler.specs.authoring import LayerCall, SymbolicTensor, map_symbolic, record, symbolic_in, unique_name
+from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.functional import trace
+from spec_compiler.specs.layers.core import InputLayer
+from spec_compiler.specs.model import FunctionalSpec, ModelSpec, SequentialSpec
+from spec_compiler.specs.shapes import Shape
+
+
+class Model(Trainer):
+    """A model: `Model(inputs=..., outputs=...)` from symbolic tensors, or from a spec through `from_spec`.
+
+    Args:
+        inputs: A symbolic tensor, or a list, tuple or dict of them.
+        outputs: What the model returns, likewise; arrays come back in the same structure.
+        name: The model's name; one is made when left out.
+
+    Raises ValueError when the outputs need an input that is not given. https://keras.io/api/models/model/
+    """
+
+    def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None) -> None:
+        if inputs is None or outputs is None:
+            raise TypeError("Model() takes inputs and outputs, symbolic tensors from Input() and the layers called on it")
+        self._start(trace(inputs, outputs, name))
+        self._symbols = (inputs, outputs)
+
+    @classmethod
+    def from_spec(cls, spec: ModelSpec) -> Model:
+        """The model of `spec`, not built before it must be."""
+        kind = Sequential if isinstance(spec, SequentialSpec) else Model
+        model: Model = kind.__new__(kind)
+        model._start(spec)
+        return model
+
+    def _start(self, spec: ModelSpec) -> None:
+        self.spec = spec
+        spec._model = self
+        self._graph: Graph | None = None
+        self._built: Built | None = None
+        self._symbols: tuple[Any, Any] | None = None
+        self._start_training()
+
+    # Structure
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return str(self.spec.name)
+
+    @property
+    def graph(self) -> Graph:
+        """The typed graph. Raises SpecError when the spec has a fault."""
+        if self._graph is None:
+            reporter = Reporter()
+            self._graph = check(self.spec, reporter)
+            if self._graph is None:
+                raise SpecError(reporter.diagnostics)
+        return self._graph
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers in order, nested models as Models; a Sequential's without its InputLayer."""
+        self._trace()
+        found = self.spec.members()
+        if isinstance(self.spec, SequentialSpec):
+            found = [layer for layer in found if not isinstance(layer, InputLayer)]
+        return [_as_model(layer) if isinstance(layer, ModelSpec) else layer for layer in found]
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
+        """The layer of that name, or at that place in `layers`. Raises ValueError when there is none."""
+        layers = self.layers
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"model '{self.name}' has {len(layers)} layers, so there is no layer {index}")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        hint = did_you_mean(str(name), [str(layer.name) for layer in layers])
+        raise ValueError(f"model '{self.name}' has no layer '{name}'" + (f": {hint}" if hint else ""))
+
+    @property
+    def inputs(self) -> list[SymbolicTensor]:
+        """The symbolic tensors the model takes, in order."""
+        return list(symbolic_in(self._trace()[0]))
+
+    @property
+    def outputs(self) -> list[SymbolicTensor]:
+        """The symbolic tensors the model returns, in order."""
+        return list(symbolic_in(self._trace()[1]))
+
+    @property
+    def input(self) -> Any:
+        """The input, or the structure of inputs."""
+        return self._trace()[0]
+
+    @property
+    def output(self) -> Any:
+        """The output, or the structure of outputs."""
+        return self._trace()[1]
+
+    @property
+    def input_shape(self) -> Any:
+        """Shape of the input, batch axis first; a list of shapes for several."""
+        return _one_or_all([tensor.shape for tensor in self.inputs])
+
+    @property
+    def output_shape(self) -> Any:
+        """Shape of the output, batch axis first; a list of shapes for several."""
+        return _one_or_all([tensor.shape for tensor in self.outputs])
+
+    @property
+    def output_names(self) -> list[str]:
+        """The layers the outputs come from, as losses and metrics name them."""
+        return [value.node.layer.name if value.node else value.name for value in values_in(self.graph.outputs)]  # type: ignore[misc]
+
+    @property
+    def input_names(self) -> list[str]:
+        """The input layers' names, in the order `fit` and `predict` take arrays."""
+        return [value.name for value in self.graph.inputs]
+
+    def _trace(self) -> tuple[Any, Any]:
+        """The symbolic inputs and outputs; for a model from a file, its calls are made once more to have them."""
+        if self._symbols is None:
+            if any(value.shape is None for value in self.graph.inputs):
+                return [], []
+            self._symbols = _replay(self.graph)
+        return self._symbols
+
+    def __call__(self, *inputs: Any, training: bool = False, **kwargs: Any) -> Any:
+        """The model as a layer: symbolic tensors give symbolic tensors; arrays and torch tensors are computed with."""
+        if next(symbolic_in((inputs, kwargs)), None) is None:
+            return self._compute(inputs[0] if len(inputs) == 1 else list(inputs), training)
+        return _call_symbolically(self.spec, inputs, kwargs)
+
+    # Weights
+
+    @property
+    def built(self) -> bool:
+        """Whether the weights exist."""
+        return self._built is not None
+
+    def build(self, input_shape: Shape | None = None) -> None:
+        """Make the weights; `input_shape`, batch axis first, for a Sequential that does not state one."""
+        if input_shape is not None:
+            self._set_input_shape(tuple(input_shape))
+        self._ensure_built()
+
+    def _set_input_shape(self, shape: Shape) -> None:
+        if isinstance(self.spec, SequentialSpec) and self.graph.inputs[0].shape is None:
+            self.spec._build_input_shape = shape
+            self._graph = None
+
+    def _ensure_built(self) -> Built:
+        if self._built is None:
+            if any(value.shape is None for value in self.graph.inputs):
+                help = "state an input shape, call build(input_shape), or let the first batch of fit() tell it"
+                raise SpecError([Diagnostic(NO_INPUT, f"model '{self.name}' has no weights yet", help=help)])
+            self._built = Built(lower_graph(self.graph))
+            self.spec._bound = _Whole(self._built)
+        return self._built
+
+    @property
+    def module(self) -> GraphModule:
+        """The plain torch module; its `forward` takes the inputs in their order."""
+        return self._ensure_built().module
+
+    @property
+    def weights(self) -> list[Weight]:
+        """The weights in Keras's order."""
+        return self._ensure_built().weights
+
+    def get_weights(self) -> list[np.ndarray[Any, Any]]:
+        """The weights as numpy arrays in Keras's order and layout, copies."""
+        return get_weights(self.weights)
+
+    def set_weights(self, weights: list[Any]) -> None:
+        """Take arrays in the order and layout of `get_weights()`. Raises SpecError, and takes none, when one is off."""
+        set_weights(self.weights, weights, f"model '{self.name}'")
+
+    def count_params(self) -> int:
+        """Number of weight elements."""
+        from spec_compiler.summary import count
+
+        return count(self.graph).total
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the model's weights; setting it sets it for every layer."""
+        return self.spec.trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self.spec.trainable = value
+        for layer in self.spec.walk():
+            layer.trainable = value
+
+    # Reading and writing
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: list[float] | None = None,
+        print_fn: Callable[[str], Any] = print,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+    ) -> None:
+        """Print the table of layers, output shapes and parameter counts; see `spec_compiler.summary`."""
+        from spec_compiler.summary import summary
+
+        summary(self.graph, print_fn, line_length, positions, expand_nested, show_trainable)
+
+    def get_config(self) -> dict[str, Any]:
+        """The architecture as Keras 3's config: plain data that `from_config` takes."""
+        from spec_compiler.dialects.write import to_dict
+
+        config: dict[str, Any] = to_dict(self.spec)["config"]
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The model that `get_config` gave `config` for, with new weights. Raises SpecError when it has a fault."""
+        from spec_compiler.loading import load_spec
+
+        kind = "Sequential" if "input_layers" not in config else "Functional"
+        return cls.from_spec(load_spec({"class_name": kind, "config": config}))  # type: ignore[return-value]
+
+    def to_json(self, dialect: str = "keras3", **kwargs: Any) -> str:
+        """The architecture as JSON; `dialect` is `keras3`, `keras2` or `short`, and `kwargs` go to `json.dumps`."""
+        from spec_compiler.dialects.write import to_json
+
+        return to_json(self.spec, dialect, **kwargs)
+
+    def to_yaml(self, dialect: str = "keras3") -> str:
+        """The architecture as YAML; `dialect` is `keras3`, `keras2` or `short`."""
+        from spec_compiler.dialects.write import to_yaml
+
+        return to_yaml(self.spec, dialect)
+
+    def save(self, path: str | Path, overwrite: bool = True) -> None:
+        """Write spec, training and weights to one `.safetensors` file, which `load_model` reads."""
+        from spec_compiler.runtime.saving import save
+
+        save(self, path, overwrite)
+
+    def save_weights(self, path: str | Path, overwrite: bool = True) -> None:
+        """Write the weights alone to a `.safetensors` file."""
+        from spec_compiler.runtime.saving import save_weights
+
+        save_weights(self, path, overwrite)
+
+    def load_weights(self, path: str | Path) -> None:
+        """Read weights that `save` or `save_weights` wrote. Raises SpecError when they are another model's."""
+        from spec_compiler.runtime.saving import load_weights
+
+        load_weights(self, path)
+
+    def emit(self) -> str:
+        """The model as standalone PyTorch source."""
+        from spec_compiler.codegen import emit
+
+        return emit(self._ensure_built().lowered)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+class Sequential(Model):
+    """Layers in a row: `Sequential([Dense(32, input_shape=(8,)), Dense(1)])`, or one `add` at a time.
+
+    Without an input shape the weights are made at the first batch. https://keras.io/api/models/sequential/
+    """
+
+    def __init__(self, layers: Any = None, name: str | None = None) -> None:
+        self._start(SequentialSpec(name=name or unique_name("sequential"), layers=[]))
+        for layer in layers or []:
+            self.add(layer)
+
+    def add(self, layer: Any) -> None:
+        """Append a layer, a model, or `Input(...)` as the first. Raises SpecError when its input does not fit."""
+        spec = _as_spec(layer)
+        added = [spec]
+        if not self.spec.members() and spec._batch_input_shape is not None:
+            dtype = "int32" if type(spec).__name__ == "Embedding" else "float32"
+            added.insert(0, InputLayer(batch_shape=spec._batch_input_shape, dtype=dtype, name=f"{spec.name}_input"))
+        if any(member.name == spec.name for member in self.spec.members()):
+            raise ValueError(f"model '{self.name}' has a layer '{spec.name}' already: the names must be unique")
+        self._layers += added
+        self._changed()
+        try:
+            self.graph  # noqa: B018 (checked now, so that the error names the layer being added)
+        except SpecError:
+            del self._layers[-len(added) :]
+            self._changed()
+            raise
+
+    def pop(self) -> Any:
+        """Remove the last layer and return it."""
+        if not self.layers:
+            raise ValueError(f"model '{self.name}' has no layers")
+        removed = self._layers.pop()
+        self._changed()
+        return removed
+
+    @property
+    def _layers(self) -> list[LayerSpec]:
+        assert isinstance(self.spec, SequentialSpec)
+        return self.spec.layers
+
+    def _changed(self) -> None:
+        self._graph = self._built = self._symbols = None
+        self.spec._bound = None
+
+
+class _Whole:
+    """A model's own binding, where it is a layer of another."""
+
+    def __init__(self, built: Built) -> None:
+        self.built = built
+
+    def get_weights(self, layer: LayerSpec) -> list[np.ndarray[Any, Any]]:
+        return get_weights(self.built.weights)
+
+    def set_weights(self, layer: LayerSpec, values: list[Any]) -> None:
+        set_weights(self.built.weights, values, f"model '{layer.name}'")
+
+
+def _as_model(spec: ModelSpec) -> Model:
+    return spec._model if spec._model is not None else Model.from_spec(spec)
+
+
+def _as_spec(layer: Any) -> LayerSpec:
+    if isinstance(layer, Model):
+        return layer.spec
+    if isinstance(layer, SymbolicTensor):
+        return layer.layer
+    if isinstance(layer, LayerSpec):
+        return layer
+    raise TypeError(f"expected a layer, a model or Input(...), got {type(layer).__name__}")
+
+
+def _one_or_all(shapes: list[Shape]) -> Any:
+    return shapes[0] if len(shapes) == 1 else shapes
+
+
+def _replay(graph: Graph) -> tuple[Any, Any]:
+    """Make the graph's calls once more on symbolic tensors, so that other models can start from any of them."""
+    made: dict[int, SymbolicTensor] = {}
+    members = {layer.name: layer for layer in graph.spec.members()}
+    for value in graph.inputs:
+        layer = members.get(value.name) or InputLayer(name=value.name, batch_shape=value.shape, dtype=value.dtype)
+        made[id(value)] = record(layer, LayerCall((), {}), value.shape, value.dtype)
+    for node in graph.nodes:
+        args, kwargs = map_values(lambda v: made[id(v)], (node.args, node.kwargs))
+        shapes = [value.shape for value in node.outputs]
+        out = record(node.layer, LayerCall(args, kwargs), shapes if len(shapes) > 1 else shapes[0], node.outputs[0].dtype)
+        made |= {id(value): tensor for value, tensor in zip(node.outputs, symbolic_in(out), strict=True)}
+    return map_values(lambda v: made[id(v)], (graph.input_structure, graph.outputs))  # type: ignore[no-any-return]
+
+
+def _call_symbolically(spec: ModelSpec, inputs: Any, kwargs: dict[str, Any]) -> Any:
+    """The symbolic outputs of a nested model, inferred by checking a model of that one call."""
+    name = unique_name("call")
+    tensors = list(symbolic_in((inputs, kwargs)))
+    layers = {id(t): InputLayer(name=f"{name}_{i}", batch_shape=t.shape, dtype=t.dtype) for i, t in enumerate(tensors)}
+    stand_ins = {key: SymbolicTensor(layer.batch_shape, layer.dtype, layer, 0, 0) for key, layer in layers.items()}
+    calls_before = len(spec._calls)
+    mapped = map_symbolic(lambda t: stand_ins[id(t)], (inputs, kwargs))
+    stand_in = record(spec, LayerCall(*mapped), (None,), "float32")
+    probe: FunctionalSpec = trace([stand_ins[id(t)] for t in tensors], stand_in, name)
+    del spec._calls[calls_before:]
+    reporter = Reporter()
+    graph = check(probe, reporter)
+    if graph is None:
+        raise SpecError(reporter.diagnostics)
+    node = graph.nodes[-1]
+    shapes = [value.shape for value in node.outputs]
+    assert node.body is not None
+    single = not isinstance(node.body.outputs, (list, tuple, dict))
+    return record(spec, LayerCall(inputs, kwargs), shapes[0] if single else shapes, node.outputs[0].dtype)
+
+

@@ -1,0 +1,164 @@
+"""The table that `summary` prints: Keras 2's, from the typed graph alone, so that no torch is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spec_compiler.ir import Graph, Node, Value
+from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.layers.core import InputLayer
+from spec_compiler.specs.model import FunctionalSpec, ModelSpec, SequentialSpec
+
+CLASS_NAMES = {SequentialSpec: "Sequential", FunctionalSpec: "Functional"}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Numbers of weight elements."""
+
+    trainable: int = 0
+    frozen: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.trainable + self.frozen
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.trainable + other.trainable, self.frozen + other.frozen)
+
+
+def count(graph: Graph) -> Counts:
+    """The weight elements of a typed graph, layers called twice counted once."""
+    return sum((of_layer for _, of_layer in _per_layer(graph, True)), Counts())
+
+
+def _per_layer(graph: Graph, trainable: bool) -> list[tuple[LayerSpec, Counts]]:
+    bodies = {id(node.layer): node.body for node in graph.nodes if node.body is not None}
+    return [(layer, _of_layer(graph, layer, bodies.get(id(layer)), trainable)) for layer in graph.spec.members()]
+
+
+def _of_layer(graph: Graph, layer: LayerSpec, body: Graph | None, trainable: bool) -> Counts:
+    trainable = trainable and layer.trainable
+    if body is not None:
+        return sum((counts for _, counts in _per_layer(body, trainable)), Counts())
+    found = Counts()
+    for variable in graph.variables.get(id(layer), []):
+        trains = trainable and variable.trainable
+        found += Counts(variable.size * trains, variable.size * (not trains))
+    return found
+
+
+def summary(
+    graph: Graph,
+    print_fn: Callable[[str], Any] = print,
+    line_length: int | None = None,
+    positions: Sequence[float] | None = None,
+    expand_nested: bool = False,
+    show_trainable: bool = False,
+) -> None:
+    """Print the table of layers, output shapes and parameter counts, and the totals.
+
+    Args:
+        graph: The typed graph; shapes that hang on the first batch print as `?`.
+        print_fn: Takes each line.
+        line_length: Width in characters; 65, or 98 where the graph branches.
+        positions: Ends of the columns, as fractions of the width or as places.
+        expand_nested: Whether the layers of nested models are listed under them.
+        show_trainable: Whether a column tells which layers train (`Y` or `N`).
+    """
+    headers = ["Layer (type)", "Output Shape", "Param #"]
+    branches = _branches(graph)
+    if branches:
+        headers.append("Connected to")
+    width = line_length or (98 if branches else 65)
+    ends = _ends(positions or ([0.33, 0.55, 0.67, 1.0] if branches else [0.45, 0.85, 1.0]), width)
+    if show_trainable:
+        headers.append("Trainable")
+        ends.append(ends[-1] + 11)
+        width = max(width, ends[-1])
+    print_fn(f'Model: "{graph.name}"')
+    print_fn("_" * width)
+    _print_row(headers, ends, print_fn)
+    print_fn("=" * width)
+    rows = list(_rows(graph, branches, expand_nested, show_trainable))
+    for i, row in enumerate(rows):
+        _print_row(row, ends, print_fn)
+        print_fn(("=" if i == len(rows) - 1 else "_") * width)
+    total = count(graph)
+    print_fn(f"Total params: {total.total:,}")
+    print_fn(f"Trainable params: {total.trainable:,}")
+    print_fn(f"Non-trainable params: {total.frozen:,}")
+    print_fn("_" * width)
+
+
+def _branches(graph: Graph) -> bool:
+    """Whether the layers are anything but a row: then the table tells what each is connected to."""
+    if isinstance(graph.spec, SequentialSpec):
+        return False
+    if len(graph.inputs) != 1 or not isinstance(graph.outputs, Value):
+        return True
+    chain = [graph.inputs[0]]
+    for node in graph.nodes:
+        if node.inputs != chain or len(node.outputs) != 1:
+            return True
+        chain = node.outputs
+    return False
+
+
+def _ends(positions: Sequence[float], width: int) -> list[int]:
+    return [int(width * p) for p in positions] if positions[-1] <= 1 else [int(p) for p in positions]
+
+
+def _rows(graph: Graph, branches: bool, expand: bool, show_trainable: bool, indent: str = "") -> list[list[str]]:
+    calls: dict[int, list[Node]] = {}
+    for node in graph.nodes:
+        calls.setdefault(id(node.layer), []).append(node)
+    rows = []
+    for layer, counts in _per_layer(graph, True):
+        nodes = calls.get(id(layer), [])
+        if isinstance(layer, InputLayer) and isinstance(graph.spec, SequentialSpec):
+            continue
+        kind = next((name for cls, name in CLASS_NAMES.items() if isinstance(layer, cls)), type(layer).__name__)
+        row = [f"{indent}{layer.name} ({kind})", _shape(layer, nodes), f"{counts.total:,}"]
+        if branches:
+            row.append("\n".join(_source(value) for node in nodes for value in node.inputs))
+        if show_trainable:
+            row.append("Y" if layer.trainable else "N")
+        rows.append(row)
+        if expand and isinstance(layer, ModelSpec) and nodes and nodes[0].body is not None:
+            rows += _rows(nodes[0].body, branches, expand, show_trainable, indent + "  ")
+    return rows
+
+
+def _shape(layer: LayerSpec, nodes: list[Node]) -> str:
+    if isinstance(layer, InputLayer):
+        return str(layer.batch_shape)
+    if not nodes or not nodes[0].outputs or any(value.shape is None for value in nodes[0].outputs):
+        return "?"
+    shapes = [str(value.shape) for value in nodes[0].outputs]
+    return shapes[0] if len(shapes) == 1 else f"[{', '.join(shapes)}]"
+
+
+def _source(value: Value) -> str:
+    name, _, call = (value.node.name if value.node is not None else value.name).partition("#")
+    return f"{name}[{call or 0}][{value.index}]"
+
+
+def _print_row(cells: list[str], ends: list[int], print_fn: Callable[[str], Any]) -> None:
+    """A row, its cells continued on further lines where they are longer than their column."""
+    columns = []
+    start = 0
+    for cell, end in zip(cells, ends, strict=True):
+        size = max(end - start - 1, 4)
+        columns.append([part[i : i + size] for part in cell.split("\n") for i in range(0, max(len(part), 1), size)])
+        start = end
+    for i in range(max(map(len, columns))):
+        line = ""
+        for column, end in zip(columns, ends, strict=True):
+            line = (line + (column[i] if i < len(column) else "")).ljust(end)
+        print_fn(line.rstrip())
+
+
+__all__ = ["Counts", "count", "summary"]
