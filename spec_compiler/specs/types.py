@@ -73,12 +73,35 @@ Pair = Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_repeated(2)),
 Triple = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], BeforeValidator(_repeated(3)), _sizes_schema(3, 1)]
 """One size an axis; a single integer stands for all of them."""
 
+SingleFromZero = Annotated[tuple[NonNegativeInt], BeforeValidator(_repeated(1)), _sizes_schema(1, 0)]
+PairFromZero = Annotated[tuple[NonNegativeInt, NonNegativeInt], BeforeValidator(_repeated(2)), _sizes_schema(2, 0)]
+TripleFromZero = Annotated[
+    tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt], BeforeValidator(_repeated(3)), _sizes_schema(3, 0)
+]
+"""The same, where zero is a size."""
+
 Axes = Annotated[
     tuple[Int, ...],
     BeforeValidator(lambda v: tuple(v) if isinstance(v, (list, tuple)) else (v,)),
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
 ]
 """One axis or several."""
+
+
+def _one_or_several(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        if not value:
+            raise PydanticCustomError("axis_type", "expected an axis, or a list of at least one")
+        return tuple(_exact_int(axis) for axis in value)
+    return _exact_int(value)
+
+
+AxisOrAxes = Annotated[
+    Any,
+    BeforeValidator(_one_or_several),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}, "minItems": 1}]}),
+]
+"""One axis or several, kept as stated: an int stays an int."""
 
 ShapeField = Annotated[
     tuple[PositiveInt | None, ...],
@@ -90,8 +113,10 @@ Layout = Literal["keras", "channels_first", "any"]
 """An order of axes: Keras's, or with the last axis moved behind the batch axis, where torch's kernels want it."""
 
 DataFormat = Literal["channels_last", "channels_first"]
-Padding = Literal["valid", "same"]
-CausalPadding = Literal["valid", "same", "causal"]
+# Keras takes these in capitals too, as TensorFlow writes them.
+_lowered = BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v)
+Padding = Annotated[Literal["valid", "same"], _lowered]
+CausalPadding = Annotated[Literal["valid", "same", "causal"], _lowered]
 
 
 DTYPES = (
@@ -112,6 +137,11 @@ def _dtype(value: Any) -> str:
 
 
 DType = Annotated[str, BeforeValidator(_dtype), WithJsonSchema({"enum": DTYPES})]
+
+
+def kept_dtype(compute_dtype: str, dtype: str) -> str:
+    """Dtype of what a layer only moves about: Keras brings floats to the layer's own, and leaves the rest."""
+    return compute_dtype if "float" in dtype else dtype
 
 
 def _activation(value: Any) -> Any:

@@ -10,10 +10,15 @@ from typing import Any
 
 _FAMILIES = {
     "core": "InputLayer Dense Embedding Identity Masking",
-    "conv": "Conv1D Conv2D",
+    "conv": "Conv1D Conv2D Conv3D Convolution1D Convolution2D Convolution3D",
+    "conv_transpose": "Conv1DTranspose Conv2DTranspose Conv3DTranspose "
+    "Convolution1DTranspose Convolution2DTranspose Convolution3DTranspose",
+    "conv_depthwise": "DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D "
+    "SeparableConvolution1D SeparableConvolution2D",
     "recurrent": "LSTM",
     "attention": "MultiHeadAttention",
     "wrappers": "Bidirectional",
+    "reshaping": "Flatten Reshape Permute RepeatVector",
 }
 
 _FAMILY_OF = {name: family for family, names in _FAMILIES.items() for name in names.split()}
