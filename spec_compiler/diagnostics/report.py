@@ -174,8 +174,9 @@ class Reporter:
         self.source = source
         self.error_count = 0
         self.warning_count = 0
-        # Insertion order is kept for findings that have no place; as a dict it also drops repeats.
-        self._stored: dict[Diagnostic, None] = {}
+        # Insertion order is kept for findings that have no place; as a dict it also drops repeats, among them what is
+        # found in each element of a value that the file states once.
+        self._stored: dict[tuple[Any, ...], Diagnostic] = {}
         self._left: dict[Severity, int] = {"error": MAX_STORED, "warning": MAX_STORED}
 
     def report(
@@ -209,12 +210,14 @@ class Reporter:
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Add a finding made elsewhere, unless the same is here already."""
-        if diagnostic in self._stored:
+        place = diagnostic.path if diagnostic.span is None else diagnostic.span
+        same = (diagnostic.code, diagnostic.severity, diagnostic.message, diagnostic.help, place)
+        if same in self._stored:
             return
         self._count(diagnostic.severity)
         if self._left[diagnostic.severity]:
             self._left[diagnostic.severity] -= 1
-            self._stored[diagnostic] = None
+            self._stored[same] = diagnostic
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Add findings made elsewhere, those of a caught `SpecError` for one."""
@@ -235,11 +238,11 @@ class Reporter:
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """The stored findings in the order they came."""
-        return tuple(self._stored)
+        return tuple(self._stored.values())
 
     def result(self) -> Report:
         """What was found so far, in the order of the file."""
-        return Report(self._stored, self.error_count + self.warning_count - len(self._stored))
+        return Report(self._stored.values(), self.error_count + self.warning_count - len(self._stored))
 
     def raise_if_errors(self) -> None:
         """Raise what was found as a `SpecError`, warnings included, if any of it is an error."""

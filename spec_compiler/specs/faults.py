@@ -30,16 +30,22 @@ def report_faults(error: ValidationError, cls: type[SpecObject], path: tuple[str
             reporter.report(UNKNOWN_ARGUMENT, f"{cls.__name__} has no argument '{field}'", (*path, field), help=help, on_key=True)
         elif fault["type"] == "missing":
             reporter.report(MISSING_ARGUMENT, f"{cls.__name__} needs the argument '{field}'", path)
+        elif "error" in fault.get("ctx", {}) and fault["type"] == "invalid_object":
+            inner = fault["ctx"]
+            report_faults(inner["error"], inner["class"], (*path, *loc, *inner["at"]), reporter)
         else:
             _report_value(fault, cls, (*path, *loc), reporter)
 
 
 def _report_value(fault: Any, cls: type[SpecObject], path: tuple[str | int, ...], reporter: Reporter) -> None:
     context = fault.get("ctx", {})
+    at = context.get("at", ())
+    path = (*path, *at)
     message = fault["msg"].removeprefix("Value error, ")
     where = f"{cls.__name__}.{fault['loc'][0]}: " if fault["loc"] else f"{cls.__name__}: "
     if fault["type"] == "unknown_object":
-        reporter.report(UNKNOWN_OBJECT, where + message, path, help=context.get("help") or None)
+        on_key = at[-1:] not in ((), ("class_name",))
+        reporter.report(UNKNOWN_OBJECT, where + message, path, help=context.get("help") or None, on_key=on_key)
         return
     message = message[0].lower() + message[1:]
     got = "" if fault["type"] in ("object_form", "invalid_object", "value_error") else f", got {show(fault['input'])}"

@@ -25,14 +25,14 @@ def resolve(kind: str, value: Any) -> SpecObject | None:
         if value.kind != kind:
             raise PydanticCustomError("wrong_kind", "{name} is no {kind}", {"name": type(value).__name__, "kind": kind})
         return value
-    name, config = _name_and_config(kind, value)
+    name, config, at = _name_and_config(kind, value)
     cls = registry.find(kind, name)
     if cls is None:
         hint = did_you_mean(name, registry.names(kind))
         raise PydanticCustomError(
             "unknown_object",
             "unknown {kind} {name}",
-            {"kind": kind, "name": show(name), "help": hint or ""},
+            {"kind": kind, "name": show(name), "help": hint or "", "at": ("class_name",) if at == ("config",) else at},
         )
     if isinstance(value, str):
         config = getattr(cls, "named_arguments", {}).get(name, {})
@@ -40,24 +40,26 @@ def resolve(kind: str, value: Any) -> SpecObject | None:
         return cls.model_validate(config)
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" if e["loc"] else e["msg"] for e in error.errors())
-        raise PydanticCustomError("invalid_object", "{name}: {faults}", {"name": name, "faults": faults}) from None
+        context = {"name": name, "faults": faults, "error": error, "class": cls, "at": at}
+        raise PydanticCustomError("invalid_object", "{name}: {faults}", context) from None
 
 
-def _name_and_config(kind: str, value: Any) -> tuple[str, dict[str, Any]]:
+def _name_and_config(kind: str, value: Any) -> tuple[str, dict[str, Any], tuple[str, ...]]:
+    """The class's name, its arguments, and where in `value` they stand."""
     if isinstance(value, str):
-        return value, {}
+        return value, {}, ()
     if isinstance(value, dict):
         if isinstance(value.get("class_name"), str):
             config = value.get("config") or {}
             # Keras 3 writes a bare function as {"class_name": "function", "config": "mean_squared_error"}.
             if value["class_name"] == "function" and isinstance(config, str):
-                return config, {}
+                return config, {}, ()
             if isinstance(config, dict):
-                return value["class_name"], config
+                return value["class_name"], config, ("config",)
         elif len(value) == 1:
             ((name, config),) = value.items()
             if isinstance(name, str) and isinstance(config, (dict, type(None))):
-                return name, config or {}
+                return name, config or {}, (name,)
     raise PydanticCustomError(
         "object_form", "expected a name or a mapping with one class for this {kind}, got {value}",
         {"kind": kind, "value": show(value)},

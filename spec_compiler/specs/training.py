@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from spec_compiler.specs.base import SpecObject
 from spec_compiler.specs.types import Bool, Float, NonNegativeInt, PositiveInt, _one_of, _schema_of
@@ -14,15 +15,27 @@ def _each(kind: str) -> BeforeValidator:
     """Resolve an object of `kind`, or a list or a mapping (by output name) of them."""
 
     def resolve_each(value: Any) -> Any:
-        from spec_compiler.specs.objects import resolve
         from spec_compiler.specs.registry import find
 
+        by_output = isinstance(value, dict) and "class_name" not in value
+        if by_output and not (len(value) == 1 and find(kind, next(iter(value))) is not None):
+            return {key: resolve_at(key, item) for key, item in value.items()}
+        return resolve_several(value)
+
+    def resolve_several(value: Any) -> Any:
+        from spec_compiler.specs.objects import resolve
+
         if isinstance(value, (list, tuple)):
-            return [resolve_each(item) for item in value]
-        named = isinstance(value, dict) and "class_name" not in value
-        if named and not (len(value) == 1 and find(kind, next(iter(value))) is not None):
-            return {key: resolve_each(item) for key, item in value.items()}
+            return [resolve_at(i, item) for i, item in enumerate(value)]
         return resolve(kind, value)
+
+    def resolve_at(key: str | int, value: Any) -> Any:
+        try:
+            return resolve_several(value)
+        except PydanticCustomError as error:
+            context = dict(error.context or {})
+            context["at"] = (key, *context.get("at", ()))
+            raise PydanticCustomError(error.type, error.message_template, context) from None
 
     return BeforeValidator(resolve_each)
 

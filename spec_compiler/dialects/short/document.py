@@ -21,11 +21,14 @@ class Source:
     path: Path
 
 
+UNKNOWN = Source(-1, None, ())
+"""What a reference with a reported fault stands for."""
+
 Sources = Source | list["Source | list[Source]"]
 """What `from` states: one source, or a list of them, or of lists of them."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Block:
     """A recipe for a row of layers, with parameters."""
 
@@ -36,14 +39,23 @@ class Block:
     items: list[Item] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input of a model."""
+
+    name: str
+    arguments: dict[str, Any] | None
+    """Those of its InputLayer; None where a fault was reported."""
+    path: Path
+
+
+@dataclass(slots=True, eq=False)
 class ModelDefinition:
     """The document's own model, or one of its `models`."""
 
     name: str | None
     path: Path
-    inputs: list[tuple[str, dict[str, Any], Path]] = field(default_factory=list)
-    """Name, arguments of its InputLayer, place."""
+    inputs: list[Input] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     outputs: Any = None
     """A Source, or a list or dict of Sources; None: the last item."""
@@ -74,13 +86,13 @@ class Item:
 
 
 def template(value: Any, path: Path, parameters: Collection[str], reporter: Reporter) -> Any:
-    """`value` with each `${…}` string in it parsed; faulty ones are reported and become None."""
+    """`value` with each `${…}` string in it parsed; faulty ones are reported."""
     if expressions.is_expression(value):
         try:
             return expressions.parse(value, path, parameters)
         except ExpressionError as error:
-            reporter.report(BAD_EXPRESSION, str(error), path, help=error.help)
-            return None
+            reporter.report(BAD_EXPRESSION, f"{show(value)}: {error}", path, help=error.help)
+            return Expression(value, path, ())
     if isinstance(value, dict):
         return {key: template(item, (*path, key), parameters, reporter) for key, item in value.items()}
     if isinstance(value, list):
@@ -113,6 +125,9 @@ def checked_name(value: Any, path: Path, what: str, reporter: Reporter) -> str |
     """`value` if it can be a name, else None and a report."""
     if not isinstance(value, str) or not value.strip():
         reporter.report(INVALID_VALUE, f"{what}: expected a name, got {show(value)}", path)
+        return None
+    if expressions.is_expression(value):
+        reporter.report(INVALID_VALUE, f"{what} {show(value)}: a name is written out, never computed", path)
         return None
     if any(mark in value for mark in ("/", "\\", "..")):
         reporter.report(UNSAFE_PATH, f"{what} {show(value)} has '/', '\\' or '..' in it, which no name may", path)

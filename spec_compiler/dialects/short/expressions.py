@@ -38,16 +38,17 @@ _BINARY: dict[str, Callable[[int, int], int]] = {
 
 
 class ExpressionError(ValueError):
-    """The expression cannot be read, or has no value. `help` says what would do."""
+    """The expression cannot be read, or has no value. `help` says what would do, `expression` which one it is."""
 
     def __init__(self, message: str, help: str | None = None) -> None:
         super().__init__(message)
         self.help = help
+        self.expression: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A parsed `${…}`: numbers, parameters and operators in postfix order."""
+    """A parsed `${…}`: numbers, parameters and operators in postfix order; no steps where it could not be read."""
 
     text: str
     path: Path
@@ -55,6 +56,8 @@ class Expression:
 
     def evaluate(self, parameters: Mapping[str, Any]) -> Any:
         """The value: a lone parameter's as it is, else a whole number. Raises ExpressionError."""
+        if not self.steps:
+            raise ExpressionError("not read")
         if len(self.steps) == 1 and isinstance(self.steps[0], str):
             return parameters[self.steps[0]]
         stack: list[int] = []
@@ -80,13 +83,13 @@ def parse(text: str, path: Path, parameters: Collection[str]) -> Expression:
     """The expression that `text`, `${…}` from end to end, holds; raises ExpressionError."""
     whole = _WHOLE.fullmatch(text.strip())
     if whole is None or "${" in whole[1]:
-        raise ExpressionError(f"{show(text)}: a ${{…}} is the whole of a value, with nothing beside it")
+        raise ExpressionError("a ${…} is the whole of a value, with nothing beside it")
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"an expression of {len(text):,} characters; at most {MAX_LENGTH} are read")
-    return Expression(text, path, _Parser(text, _tokens(whole[1], text), parameters).postfix())
+    return Expression(text, path, _Parser(_tokens(whole[1]), parameters).postfix())
 
 
-def _tokens(inner: str, text: str) -> list[str]:
+def _tokens(inner: str) -> list[str]:
     tokens = []
     position = 0
     inner = inner.rstrip()
@@ -96,15 +99,14 @@ def _tokens(inner: str, text: str) -> list[str]:
         tokens.append(match.group(match.lastgroup or 0))
         position = match.end()
     if not tokens:
-        raise ExpressionError(f"{show(text)} is empty: name a parameter of the block")
+        raise ExpressionError("it is empty: name a parameter of the block")
     return tokens
 
 
 class _Parser:
     """Recursive descent over tokens: sums of products of signed numbers, parameters and parentheses."""
 
-    def __init__(self, text: str, tokens: list[str], parameters: Collection[str]) -> None:
-        self.text = text
+    def __init__(self, tokens: list[str], parameters: Collection[str]) -> None:
         self.tokens = [*tokens, ""]  # the end
         self.parameters = parameters
         self.at = 0
@@ -122,7 +124,7 @@ class _Parser:
 
     def _sum(self, depth: int) -> None:
         if depth > MAX_DEPTH:
-            raise ExpressionError(f"more than {MAX_DEPTH} parentheses inside each other in {show(self.text)}")
+            raise ExpressionError(f"more than {MAX_DEPTH} parentheses inside each other")
         self._chain(_SUMS, lambda: self._chain(_PRODUCTS, lambda: self._factor(depth)))
 
     def _chain(self, operators: tuple[str, ...], operand: Callable[[], None]) -> None:
@@ -158,16 +160,16 @@ class _Parser:
         if name in self.parameters:
             return name
         if not self.parameters:
-            raise ExpressionError(f"{show(self.text)}: there is no parameter {show(name)} here, for only a block has `params`")
+            raise ExpressionError(f"there is no parameter {show(name)} here, for only a block has `params`")
         help = did_you_mean(name, self.parameters) or f"the parameters are {', '.join(self.parameters)}"
-        raise ExpressionError(f"{show(self.text)}: the block has no parameter {show(name)}", help)
+        raise ExpressionError(f"the block has no parameter {show(name)}", help)
 
     def _unexpected(self) -> ExpressionError:
         token = self._token
         if not token:
-            return ExpressionError(f"{show(self.text)} ends too early")
+            return ExpressionError("it ends too early")
         help = "write whole-number division as //" if token == "/" else "use + - * // ( ), whole numbers and parameters"
-        return ExpressionError(f"{show(self.text)}: {show(token)} cannot stand here", help)
+        return ExpressionError(f"{show(token)} cannot stand here", help)
 
 
 def _whole(name: str, value: Any) -> int:
