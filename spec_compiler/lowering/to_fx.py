@@ -21,6 +21,7 @@ from torch.fx.proxy import GraphAppendingTracer
 from spec_compiler.ir import Graph, Node, Value, map_values, values_in
 from spec_compiler.lowering.call import Call, unpacked
 from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.regularizers import penalty
 from spec_compiler.lowering.table import lowering_of, mask_lowering_of
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.specs.base import LayerSpec, Variable
@@ -52,6 +53,8 @@ class LoweredGraph:
     """By target: `dense`, or `sep.depthwise` for a layer of several modules."""
     layers: dict[int, LoweredLayer]
     """By `id(layer)`."""
+    penalties: int = 0
+    """Number of activity penalties it returns when lowered for training."""
 
     def build(self, existing: Existing | None = None) -> torch.fx.GraphModule:
         """The module, with torch's own initial weights; `existing` gives the submodules of layers built before."""
@@ -83,9 +86,13 @@ def _attach(root: nn.Module, target: str, module: nn.Module) -> None:
     root.add_module(name, module)
 
 
-def lower_graph(graph: Graph, *, with_masks: bool = False) -> LoweredGraph:
-    """Lower a checked graph. `with_masks`: it returns `(outputs, masks)`, the masks a list with None where there is none."""
-    return GraphLowering(graph).run(with_masks)
+def lower_graph(graph: Graph, *, for_training: bool = False) -> LoweredGraph:
+    """Lower a checked graph.
+
+    `for_training`: it returns `(outputs, masks, penalties)`, what a loss takes besides the outputs: a mask or None for
+    each output, and the activity regularizers' penalties, scalars.
+    """
+    return GraphLowering(graph, for_training).run()
 
 
 class _Tracer(GraphAppendingTracer):
@@ -102,8 +109,10 @@ class _Tracer(GraphAppendingTracer):
 class GraphLowering:
     """The lowering of one graph under way."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, for_training: bool = False) -> None:
         self.graph = graph
+        self.for_training = for_training
+        self.penalties: list[Proxy] = []
         self.fx_graph = torch.fx.Graph()
         self.tracer = _Tracer(self.fx_graph)
         self.modules: dict[str, ModuleExpr | LoweredGraph] = {}
@@ -112,7 +121,7 @@ class GraphLowering:
         self._masks: dict[int, Proxy] = {}
         self._targets: dict[str, int] = {}
 
-    def run(self, with_masks: bool) -> LoweredGraph:
+    def run(self) -> LoweredGraph:
         for value in self.graph.inputs:
             self._proxies[id(value), "keras"] = self._placeholder(value.name)
         masked = [value for value in self.graph.inputs if value.mask is value]
@@ -121,11 +130,12 @@ class GraphLowering:
         for node in self.graph.nodes:
             self._lower(node)
         outputs: Any = map_values(self.proxy, self.graph.outputs)
-        if with_masks:
-            outputs = (outputs, [self.mask(value.mask) for value in values_in(self.graph.outputs)])
+        if self.for_training:
+            masks = [self.mask(value.mask) for value in values_in(self.graph.outputs)]
+            outputs = (outputs, masks, self.penalties)
         self.fx_graph.output(torch.fx.node.map_aggregate(outputs, lambda p: p.node if isinstance(p, Proxy) else p))
         self._drop_unused_outputs()
-        return LoweredGraph(self.graph, self.fx_graph, self.modules, self.layers)
+        return LoweredGraph(self.graph, self.fx_graph, self.modules, self.layers, len(self.penalties))
 
     def _drop_unused_outputs(self) -> None:
         for node in reversed(self.fx_graph.nodes):
@@ -146,25 +156,34 @@ class GraphLowering:
             kwargs = {key: map_values(self.proxy, arg) for key, arg in node.kwargs.items() if key not in ("mask", "training")}
             found = lowering_of(type(node.layer))(node.layer, call, *args, **kwargs)
             results = found if isinstance(found, tuple) else (found,)
+            self._penalize(node, results[0])
         for value, proxy in zip(node.outputs, results, strict=True):
             self._proxies[id(value), value.layout] = proxy
 
+    def _penalize(self, node: Node, output: Proxy) -> None:
+        # Keras divides by the batch size, so that the penalty does not grow with it.
+        regularizer = getattr(node.layer, "activity_regularizer", None)
+        if self.for_training and regularizer is not None:
+            self.penalties.append(penalty(regularizer, output) / output.shape[0])
+
     def _nested(self, node: Node, body: Graph) -> Any:
         masked = any(value.mask is not None for value in values_in(body.outputs))
+        more = masked or (self.for_training and penalized(body))
         target = self._target(node.layer)
         if target not in self.modules:
-            self.modules[target] = GraphLowering(body).run(with_masks=masked)
+            self.modules[target] = GraphLowering(body, more).run()
         args = [self.proxy(value) for value in node.inputs]
         args += [self.mask(value.mask) for value, inner in zip(node.inputs, body.inputs, strict=True) if inner.mask is inner]
         result: Any = self.tracer.create_proxy("call_module", target, tuple(args), {})
-        masks = None
-        if masked:
-            result, masks = result[0], result[1]
+        masks: Any = [None] * len(node.outputs)
+        if more:
+            result, masks, inner_penalties = result[0], result[1], result[2]
+            count = self.modules[target].penalties  # type: ignore[union-attr]
+            self.penalties += [inner_penalties[i] for i in range(count)]
         leaves = _unpack(result, body.outputs)
-        if masks is not None:
-            for i, (value, inner) in enumerate(zip(node.outputs, values_in(body.outputs), strict=True)):
-                if inner.mask is not None:
-                    self._masks[id(value)] = masks[i]
+        for i, (value, inner) in enumerate(zip(node.outputs, values_in(body.outputs), strict=True)):
+            if inner.mask is not None:
+                self._masks[id(value)] = masks[i]
         return tuple(leaves)
 
     def proxy(self, value: Value, layout: Layout = "keras") -> Proxy:
@@ -215,6 +234,11 @@ class GraphLowering:
             target = f"{name}_{taken}" if taken else name
             self.layers[id(layer)] = LoweredLayer(layer, target, self.graph.variables.get(id(layer), []))
         return self.layers[id(layer)].target
+
+
+def penalized(graph: Graph) -> bool:
+    """Whether a layer of the graph, nested ones included, has an activity regularizer."""
+    return any(getattr(layer, "activity_regularizer", None) is not None for layer in graph.spec.walk())
 
 
 def identifier(name: str) -> str:

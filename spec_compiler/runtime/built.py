@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch.fx import GraphModule
 
 from spec_compiler.diagnostics import MISSING_WEIGHTS, UNEXPECTED_WEIGHTS, WEIGHT_SHAPE, Diagnostic, SpecError
 from spec_compiler.lowering.initializers import initialize
-from spec_compiler.lowering.lower import assign, build, parameters_of, read, weights
+from spec_compiler.lowering.lower import assign, build, flat_layers, parameters_of, read, weights
 from spec_compiler.lowering.to_fx import LoweredGraph, LoweredLayer
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.specs.base import LayerSpec, Variable
@@ -44,7 +44,7 @@ class Built:
 
     def __init__(self, lowered: LoweredGraph) -> None:
         self.lowered = lowered
-        self.module: GraphModule = build(lowered, _built_before)
+        self.module: GraphModule = build(lowered, existing_submodule)
         self.weights = [Weight(layer, v, rules, self.module) for layer, v, rules in weights(lowered)]
         self._of_layer: dict[int, list[Weight]] = {}
         for weight in self.weights:
@@ -68,6 +68,13 @@ class Built:
                 self._bind(inner, module.get_submodule(layer.target))
             if layer.layer._bound is None:
                 layer.layer._bound = Bound(self, layer, module)
+
+    def modules(self) -> Iterator[tuple[nn.Module, LayerSpec]]:
+        """Every module inside every layer, with the layer."""
+        for layer in flat_layers(self.lowered):
+            if layer.rules:
+                for module in self.module.get_submodule(layer.target).modules():
+                    yield module, layer.layer
 
     def of_layer(self, layer: LayerSpec) -> list[Weight]:
         """The weights of a layer, or of all the layers of a nested model."""
@@ -97,7 +104,8 @@ class Bound:
         set_weights(self.built.of_layer(layer), values, f"layer '{layer.name}'")
 
 
-def _built_before(layer: LayerSpec, name: str) -> nn.Module | None:
+def existing_submodule(layer: LayerSpec, name: str) -> nn.Module | None:
+    """The submodule of a layer that is built already; None where it is not."""
     return None if layer._bound is None else layer._bound.submodule(name)
 
 
