@@ -1,0 +1,117 @@
+"""Graphs of every shape against Keras: shared layers, nesting, several inputs and outputs, masks across models."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from tests.models.oracle import check_model
+
+rng = np.random.default_rng(0)
+
+
+def floats(*shape: int) -> np.ndarray:
+    return rng.normal(size=shape).astype("float32")
+
+
+def ids(*shape: int, high: int = 9) -> np.ndarray:
+    return rng.integers(0, high, size=shape).astype("int32")
+
+
+def test_layer_called_twice_matches_keras():
+    a, b = keras.Input((4,)), keras.Input((4,))
+    shared = layers.Dense(3, activation="tanh")
+    check_model(keras.Model([a, b], layers.Concatenate()([shared(a), shared(b)])), [floats(5, 4), floats(5, 4)])
+
+
+def test_nested_model_with_two_outputs_called_twice_matches_keras():
+    x = keras.Input((4,))
+    p = layers.Dense(3, activation="relu")(x)
+    inner = keras.Model(x, [p, layers.Dense(2)(p)])
+    a, b = keras.Input((4,)), keras.Input((4,))
+    pa, qa = inner(a)
+    pb, qb = inner(b)
+    y = layers.Add()([layers.Dense(2)(pa), qb])
+    check_model(keras.Model([a, b], [y, qa, pb]), [floats(5, 4), floats(5, 4)])
+
+
+def test_sequential_inside_functional_inside_sequential_matches_keras():
+    deep = keras.Sequential([keras.Input((6,)), layers.Dense(4, activation="relu"), layers.BatchNormalization()])
+    x = keras.Input((6,))
+    middle = keras.Model(x, layers.Concatenate()([deep(x), x]))
+    check_model(keras.Sequential([keras.Input((6,)), layers.Dense(6), middle, layers.Dense(2)]), [floats(3, 6)])
+
+
+def test_mask_goes_through_a_nested_model():
+    x = keras.Input((7, 4))
+    inner = keras.Model(x, layers.LSTM(5, return_sequences=True)(layers.Dense(4)(x)))
+    tokens = keras.Input((7,), dtype="int32")
+    y = layers.LSTM(3)(inner(layers.Embedding(9, 4, mask_zero=True)(tokens)))
+    check_model(keras.Model(tokens, y), [ids(6, 7)])
+
+
+def test_nested_model_that_makes_a_mask():
+    x = keras.Input((7,), dtype="int32")
+    embed = keras.Model(x, layers.Embedding(9, 4, mask_zero=True)(x))
+    tokens = keras.Input((7,), dtype="int32")
+    check_model(keras.Model(tokens, layers.GRU(3)(embed(tokens))), [ids(6, 7)])
+
+
+def test_residual_convolutions_match_keras():
+    x = keras.Input((9, 7, 3))
+    y = layers.Conv2D(8, 3, padding="same", strides=2)(x)
+    z = layers.ReLU()(layers.BatchNormalization()(y))
+    z = layers.Conv2D(8, (4, 3), padding="same")(z)
+    z = layers.MaxPooling2D(2, padding="same")(layers.Add()([y, z]))
+    check_model(keras.Model(x, layers.Dense(3)(layers.GlobalAveragePooling2D()(z))), [floats(2, 9, 7, 3)])
+
+
+def test_flatten_after_convolution_keeps_keras_order():
+    model = keras.Sequential([keras.Input((5, 6, 3)), layers.Conv2D(4, 2), layers.Flatten(), layers.Dense(3)])
+    check_model(model, [floats(2, 5, 6, 3)])
+
+
+def test_dense_between_convolutions_works_on_channels():
+    model = keras.Sequential([keras.Input((5, 6, 3)), layers.Conv2D(4, 2), layers.Dense(7), layers.Conv2D(2, 3)])
+    check_model(model, [floats(2, 5, 6, 3)])
+
+
+@pytest.mark.parametrize("axis", [1, 2, 3, -1])
+def test_concatenate_along_any_axis_of_feature_maps(axis):
+    x = keras.Input((4, 4, 4))
+    y = layers.Conv2D(4, 3, padding="same")(x)
+    z = layers.Conv2D(4, 1)(x)
+    check_model(keras.Model(x, layers.Conv2D(2, 1)(layers.Concatenate(axis=axis)([y, z]))), [floats(2, 4, 4, 4)])
+
+
+def test_dict_inputs_and_outputs_match_keras():
+    inputs = {"a": keras.Input((3,), name="a"), "b": keras.Input((2,), name="b")}
+    y = layers.Dense(4, name="d")(layers.Concatenate()([inputs["a"], inputs["b"]]))
+    keras_model = keras.Model(inputs, {"y": y, "z": layers.Dense(1, name="e")(y)})
+    from spec_compiler.models import model_from_json
+    from tests.models.oracle import randomize
+
+    values = randomize(keras_model)
+    model = model_from_json(keras_model.to_json())
+    model.set_weights(values)
+    data = {"a": floats(5, 3), "b": floats(5, 2)}
+    expected, found = keras_model.predict(data, verbose=0), model.predict(data, verbose=0)
+    assert found.keys() == expected.keys()
+    for key in expected:
+        np.testing.assert_allclose(found[key], expected[key], rtol=1e-5, atol=1e-6)
+
+
+def test_return_state_feeds_another_layer():
+    x, y = keras.Input((5, 3)), keras.Input((4, 3))
+    _, h, c = layers.LSTM(6, return_state=True)(x)
+    decoded = layers.LSTM(6, return_sequences=True)(y, initial_state=[h, c])
+    check_model(keras.Model([x, y], layers.Dense(2)(decoded)), [floats(3, 5, 3), floats(3, 4, 3)])
+
+
+def test_layer_names_that_are_no_identifiers():
+    model = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(3, name="block-1.conv"), layers.Dense(2, name="forward"), layers.Dense(2, name="1")]
+    )
+    check_model(model, [floats(2, 4)])
