@@ -14,7 +14,7 @@ from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import conv as nn_conv
-from spec_compiler.specs.layers.conv import BaseConv
+from spec_compiler.specs.layers.conv import BaseConv, Windowed
 from spec_compiler.specs.shapes import Shape
 
 CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -30,52 +30,70 @@ def compact(sizes: Sequence[int]) -> int | tuple[int, ...]:
     return sizes[0] if len(set(sizes)) == 1 else tuple(sizes)
 
 
+def differing(stated: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
+    """Of arguments given as (value, default), those that are not the default."""
+    return {key: value for key, (value, default) in stated.items() if value != default}
+
+
 @lowers(BaseConv)
-def conv(layer: BaseConv, call: Call, x: Proxy) -> Proxy:
+def conv(layer: BaseConv, call: Call, x: Proxy) -> Any:
+    channels = call.shapes[0][layer.channel_axis]
+    expr, x = convolution(layer, call, x, channels, layer.filters, layer.groups, layer.use_bias)
+    run = call.module(expr, [Rule("kernel", "weight", axes=kernel_axes(layer.rank)), Rule("bias", "bias")])
+    return call.activate(layer.activation, run(x))
+
+
+def convolution(
+    layer: Windowed, call: Call, x: Any, channels: int | None, filters: int, groups: int, bias: bool
+) -> tuple[ModuleExpr, Any]:
+    """The layer's window as a module of torch, and its input, padded where the module cannot."""
     dims = layer.spatial_dims(call.shapes[0])
     padding, x = padded(call, x, dims, layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding)
-    stated: dict[str, Any] = {
+    kwargs = differing({
         "stride": (compact(layer.strides), 1),
         "padding": (padding, 0),
         "dilation": (compact(layer.dilation_rate), 1),
-        "groups": (layer.groups, 1),
-        "bias": (layer.use_bias, True),
-    }
-    kwargs = {key: value for key, (value, default) in stated.items() if value != default}
-    channels = call.shapes[0][layer.channel_axis]
-    expr = ModuleExpr(CONV[layer.rank], channels, layer.filters, compact(layer.kernel_size), **kwargs)
-    run = call.module(expr, [Rule("kernel", "weight", axes=kernel_axes(layer.rank)), Rule("bias", "bias")])
-    return call.activate(layer.activation, run(x), layer.channel_axis)
+        "groups": (groups, 1),
+        "bias": (bias, True),
+    })  # fmt: skip
+    return ModuleExpr(CONV[layer.rank], channels, filters, compact(layer.kernel_size), **kwargs), x
 
 
 def padded(
     call: Call,
-    x: Proxy,
+    x: Any,
     dims: Shape,
     kernel: Sequence[int],
     strides: Sequence[int],
     dilation: Sequence[int],
     padding: str,
-    value: float = 0.0,
-) -> tuple[Any, Proxy]:
+) -> tuple[Any, Any]:
     """The padding the kernel can do itself, and the input with the rest done: Keras's odd zero stands at the end."""
     if padding == "valid":
         return 0, x
     windows = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
     if padding == "causal":
         return 0, F.pad(x, (windows[0] - 1, 0))
-    totals = [same_padding(n, w, s) for n, w, s in zip(dims, windows, strides, strict=True)]
-    known = [total for total in totals if total is not None]
-    if len(known) < len(totals):
+    pads = same_padding(dims, windows, strides)
+    if pads is None:
         return 0, call.function(nn_conv.same_pad, x, tuple(kernel), tuple(strides), tuple(dilation))
-    if all(total % 2 == 0 for total in known):
-        return compact([total // 2 for total in known]), x
-    pads = [pad for total in reversed(known) for pad in (total // 2, total - total // 2)]
-    return 0, F.pad(x, tuple(pads)) if value == 0 else F.pad(x, tuple(pads), value=value)
+    if all(before == after for before, after in pads):
+        return compact([before for before, _ in pads]), x
+    return 0, F.pad(x, flat_pads(pads))
 
 
-def same_padding(n: int | None, window: int, stride: int) -> int | None:
-    """Zeros an axis of length n needs for `ceil(n / stride)` windows; None when that hangs on an unknown length."""
-    if stride == 1:
-        return window - 1
-    return None if n is None else max((-(-n // stride) - 1) * stride + window - n, 0)
+def same_padding(dims: Shape, windows: Sequence[int], strides: Sequence[int]) -> list[tuple[int, int]] | None:
+    """What each axis needs before and behind it for `ceil(n / stride)` windows; None when a length is unknown."""
+    pads = []
+    for n, window, stride in zip(dims, windows, strides, strict=True):
+        if n is None and stride > 1:
+            return None
+        # At stride 1 the padding is the same for every length.
+        total = window - 1 if n is None else max((-(-n // stride) - 1) * stride + window - n, 0)
+        pads.append((total // 2, total - total // 2))
+    return pads
+
+
+def flat_pads(pads: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """Pads of the last axes as `F.pad` takes them: the last axis first."""
+    return tuple(n for pair in reversed(pads) for n in pair)

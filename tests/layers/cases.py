@@ -47,7 +47,7 @@ class Case:
     low: int = 0
     """Integer inputs are drawn from `low`."""
     front: dict[str, Any] | list[Any] | None = None
-    """A layer (or one an input, null for none) before the layer: `{Masking: {}}`, `{Embedding: {…, mask_zero: true}}`."""
+    """A layer before the layer, or one an input: `{Masking: {}}`, `{Embedding: {…, mask_zero: true}}`, null."""
     mask: bool | list[int] = False
     """True: called with a random `mask` of (batch, steps); a list: of (batch, *list)."""
     random: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import types
 from collections.abc import Iterator, Sequence
@@ -13,8 +14,6 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 
-from layers import keras_oracle
-from layers.cases import Case
 from spec_compiler.codegen import emit
 from spec_compiler.diagnostics import Diagnostic, Reporter
 from spec_compiler.ir import Graph, values_in
@@ -26,6 +25,8 @@ from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.faults import report_faults
 from spec_compiler.specs.layers.core import InputLayer
 from spec_compiler.specs.model import CallSpec, FunctionalSpec, Placed, Ref
+from tests.layers import keras_oracle
+from tests.layers.cases import Case
 
 RTOL, ATOL = 1e-5, 1e-6
 
@@ -53,9 +54,10 @@ def check_layer(case: Case) -> None:
     _assert_shapes(pair)
     _assert_variables(pair)
     _assert_config(pair)
+    _assert_signature(pair)
     values = _set_weights(pair)
     _assert_computation(pair, training=False)
-    _assert_masks(pair)
+    _assert_masks_and_penalties(pair)
     _assert_source(pair)
     if case.random:
         _assert_random_training(pair)
@@ -127,11 +129,11 @@ def _assert_shapes(pair: Pair) -> None:
 
 
 def _assert_variables(pair: Pair) -> None:
-    found = [variable for _, variable, _ in weights(pair.lowered)]
-    ours = [(v.name.rpartition("/")[2], v.shape, v.trainable) for v in found]
+    found = [(layer.layer, variable) for layer, variable, _ in weights(pair.lowered)]
+    ours = [(v.name.rpartition("/")[2], v.shape, v.trainable and layer.trainable) for layer, v in found]
     theirs = [(v.name, tuple(v.shape), v.trainable) for v in pair.oracle.weights]
     assert ours == theirs, f"variables {ours}, Keras's {theirs}"
-    assert sum(v.size for v in found) == pair.oracle.count_params()
+    assert sum(v.size for _, v in found) == pair.oracle.count_params()
 
 
 def _assert_config(pair: Pair) -> None:
@@ -139,6 +141,16 @@ def _assert_config(pair: Pair) -> None:
     assert ours == theirs, f"configs differ in {[(k, ours.get(k), theirs.get(k)) for k in _differing(ours, theirs)]}"
     again = type(pair.layer).from_config(json.loads(json.dumps(ours)))
     assert keras_oracle.config_of(again) == theirs, "Keras reads another layer out of our config"
+
+
+def _assert_signature(pair: Pair) -> None:
+    """Arguments by position mean what they mean in Keras."""
+    cls = type(pair.spec)
+    names = ("self", "name", "trainable", "dtype", "weights")
+    parameters = inspect.signature(type(pair.layer).__init__).parameters.values()
+    theirs = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in names]
+    ours = list(cls.positional or [name for name in cls.model_fields if name not in names])
+    assert ours[: len(theirs)] == theirs[: len(ours)], f"positional arguments {ours}, Keras's {theirs}"
 
 
 def _differing(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
@@ -222,24 +234,29 @@ def _projection(case: Case, outputs: Sequence[torch.Tensor]) -> torch.Tensor | N
 def _weight_gradients(pair: Pair) -> Iterator[tuple[str, torch.Tensor]]:
     """Each trainable variable's gradient, in Keras's layout: read as the weight itself is."""
     for layer, variable, rules in weights(pair.lowered):
-        if variable.trainable:
+        if variable.trainable and layer.layer.trainable:
             parameters = parameters_of(pair.module, layer, rules)
             gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
             yield variable.name, read(gradients, variable, rules)
 
 
-def _assert_masks(pair: Pair) -> None:
+def _assert_masks_and_penalties(pair: Pair) -> None:
+    """What goes to a loss beside the outputs: their masks, and the activity regularizers' penalties."""
+    lowered = lower_graph(pair.graph, for_training=True)
+    module = build(lowered).eval()
+    module.load_state_dict(pair.module.state_dict())
     with torch.no_grad():
         outputs = _flat(pair.oracle([torch.from_numpy(a) for a in pair.arrays], training=False))
         theirs = [keras_oracle.mask_of(output) for output in outputs]
-        masked = lower_graph(pair.graph, with_masks=True)
-        module = build(masked).eval()
-        module.load_state_dict(pair.module.state_dict())
-        _, ours = module(*[torch.from_numpy(a) for a in pair.arrays])
+        _, ours, penalties = module(*[torch.from_numpy(a) for a in pair.arrays])
     assert [m is not None for m in ours] == [m is not None for m in theirs], "masks out: which outputs have one"
     for a, b in zip(ours, theirs, strict=True):
         if a is not None:
             assert torch.equal(a, b), f"mask out {a}, Keras's {b}"
+    their_penalties = [loss for layer in pair.oracle._flatten_layers() for loss in layer._get_own_losses()]
+    assert len(penalties) == len(their_penalties), "activity regularizers' penalties"
+    for a, b in zip(penalties, their_penalties, strict=True):
+        assert_close(a, b, "activity regularizer's penalty")
 
 
 def _assert_source(pair: Pair) -> None:
@@ -254,7 +271,8 @@ def _assert_source(pair: Pair) -> None:
         expected, found = _flat(pair.module.eval()(*inputs)), _flat(module.eval()(*inputs))
     assert len(found) == len(expected)
     for a, b in zip(found, expected, strict=True):
-        assert torch.equal(a, b) or torch.equal(a.isnan(), b.isnan()), f"emitted source computes other numbers:\n{source}"
+        other = f"emitted source computes other numbers:\n{source}"
+        torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True, msg=other)
 
 
 def _assert_random_training(pair: Pair) -> None:
@@ -323,7 +341,8 @@ def diagnostics_of(case: Case) -> list[Diagnostic]:
     placed, refs = [], []
     for i, shape in enumerate(case.shapes):
         whole = case.batch_shape or (None, *(None if a + 1 in case.unknown else n for a, n in enumerate(shape)))
-        placed.append(Placed(InputLayer(name=f"input_{i}", batch_shape=tuple(whole), dtype=case.input_dtype), [CallSpec(())]))
+        source = InputLayer(name=f"input_{i}", batch_shape=tuple(whole), dtype=case.input_dtype)
+        placed.append(Placed(source, [CallSpec(())]))
         refs.append(Ref(f"input_{i}"))
     args = (refs,) if cls.takes_list else tuple(refs)
     placed.append(Placed(layer, [CallSpec(args, dict(case.call))]))

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import torch
 
-from layers.cases import Case
 from spec_compiler.specs import registry
 from spec_compiler.specs.base import LayerSpec
+from tests.layers.cases import Case
 
 _MODULES = (keras.layers, keras.initializers, keras.regularizers, keras.constraints)
 
@@ -65,7 +65,8 @@ class Drawn:
     def tensor(self, stated: Any) -> Any:
         """A tensor among the keyword arguments, or a list of them."""
         if isinstance(stated, dict):
-            return self.input(stated["shape"], stated.get("dtype", "float32"), stated.get("low", 0), stated.get("high", 10))
+            low, high = stated.get("low", 0), stated.get("high", 10)
+            return self.input(stated["shape"], stated.get("dtype", "float32"), low, high)
         if stated and isinstance(stated[0], (list, dict)):
             return [self.tensor(item) for item in stated]
         return self.input(stated, "float32")
@@ -97,10 +98,11 @@ def randomize(model: keras.Model, rng: np.random.Generator) -> list[np.ndarray[A
     """Give the model random weights, biases not zero and variances positive, and return them."""
     values = []
     for variable in model.weights:
-        value = rng.standard_normal(variable.shape).astype("float32") * 0.5
-        if "variance" in variable.name:
-            value = np.abs(value) + 0.5
-        values.append(value.astype(variable.dtype) if "float" in variable.dtype else keras.ops.convert_to_numpy(variable))
+        value = keras.ops.convert_to_numpy(variable)
+        if "float" in variable.dtype:
+            value = (rng.standard_normal(variable.shape) * 0.5).astype(value.dtype)
+            value = np.abs(value) + 0.5 if "variance" in variable.name else value
+        values.append(value)
     model.set_weights(values)
     return values
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from layers.cases import Case, all_cases, bad_cases, one_a_class
-from layers.check import check_exports, check_layer, check_refused
+from tests.layers.cases import Case, all_cases, bad_cases, one_a_class
+from tests.layers.check import check_exports, check_layer, check_refused
 
 CASES = all_cases()
 

@@ -19,6 +19,8 @@ _FAMILIES = {
     "attention": "MultiHeadAttention",
     "wrappers": "Bidirectional",
     "reshaping": "Flatten Reshape Permute RepeatVector",
+    "activation": "Activation ReLU LeakyReLU ELU Softmax PReLU",
+    "preprocessing": "Rescaling",
 }
 
 _FAMILY_OF = {name: family for family, names in _FAMILIES.items() for name in names.split()}

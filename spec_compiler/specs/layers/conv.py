@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import model_validator
 
@@ -23,6 +23,7 @@ from spec_compiler.specs.types import (
     PositiveInt,
     RegularizerField,
     Single,
+    Triple,
 )
 
 
@@ -61,48 +62,94 @@ class Spatial(LayerSpec):
         return (x[0], channels, *dims) if self.data_format == "channels_first" else (x[0], *dims, channels)
 
 
-class BaseConv(Spatial):
-    """A convolution over `rank` spatial axes."""
+class Windowed(Spatial):
+    """What all convolutions share: a window, its dilation, a bias and an activation.
 
-    positional = ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups", "activation")
+    The classes of each rank state their window's size, steps and padding.
+    """
 
-    filters: PositiveInt
-    """Number of output channels."""
-    use_bias: Bool = True
-    """Whether a bias is added to each channel."""
-    groups: PositiveInt = 1
-    """Number of groups the channels are split in, each convolved on its own."""
+    if TYPE_CHECKING:
+        kernel_size: tuple[int, ...]
+        strides: tuple[int, ...]
+        padding: str
+        dilation_rate: tuple[int, ...]
+
     activation: Activation = "linear"
     """Applied to the output; null or `linear`: none."""
-    kernel_initializer: InitializerField = GlorotUniform()
-    """Start of the kernel."""
+    use_bias: Bool = True
+    """Whether a bias is added to each channel."""
     bias_initializer: InitializerField = Zeros()
     """Start of the bias."""
-    kernel_regularizer: RegularizerField = None
-    """Penalty on the kernel, added to the loss."""
     bias_regularizer: RegularizerField = None
     """Penalty on the bias, added to the loss."""
     activity_regularizer: RegularizerField = None
     """Penalty on the output, added to the loss, divided by the batch size."""
-    kernel_constraint: ConstraintField = None
-    """What the kernel is projected onto after each step."""
     bias_constraint: ConstraintField = None
     """What the bias is projected onto after each step."""
 
+    def convolved_shape(self, x: Shape, channels: int | None) -> Shape:
+        """Shape of the output, with so many channels, before the activation."""
+        windows = zip(self.spatial_dims(x), self.kernel_size, self.strides, self.dilation_rate, strict=True)
+        return self.with_dims(x, tuple(convolved(n, k, s, d, self.padding) for n, k, s, d in windows), channels)
+
+    def with_bias(self, kernels: list[Variable], channels: int) -> list[Variable]:
+        """`kernels`, and the bias behind them where there is one."""
+        bias = Variable("bias", (channels,), self.bias_initializer, self.bias_regularizer, self.bias_constraint)
+        return [*kernels, bias] if self.use_bias else kernels
+
+    def forbid_strided_dilation(self) -> None:
+        """Raise ValueError when the window is both strided and dilated."""
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                f"strides={self.strides} and dilation_rate={self.dilation_rate}: one of the two must be 1 throughout"
+            )
+
+
+class Filtered(Windowed):
+    """A convolution whose one kernel makes `filters` channels."""
+
+    filters: PositiveInt
+    """Number of output channels."""
+    kernel_initializer: InitializerField = GlorotUniform()
+    """Start of the kernel."""
+    kernel_regularizer: RegularizerField = None
+    """Penalty on the kernel, added to the loss."""
+    kernel_constraint: ConstraintField = None
+    """What the kernel is projected onto after each step."""
+
+    def kernel_and_bias(self, shape: tuple[int, ...]) -> list[Variable]:
+        """The weights, with a kernel of `shape`."""
+        kernel = Variable("kernel", shape, self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint)
+        return self.with_bias([kernel], self.filters)
+
+
+class BaseConv(Filtered):
+    """A convolution over `rank` spatial axes."""
+
+    positional = (
+        "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups", "activation",
+        "use_bias", "kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer",
+        "activity_regularizer", "kernel_constraint", "bias_constraint",
+    )  # fmt: skip
+
+    groups: PositiveInt = 1
+    """Number of groups the channels are split in, each convolved on its own."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> BaseConv:
+        self.forbid_strided_dilation()
+        if self.filters % self.groups:
+            raise ValueError(f"groups={self.groups} must divide filters={self.filters}")
+        return self
+
     def infer_shape(self, x: Shape) -> Shape:
-        dims = self.spatial_dims(x)
-        windows = zip(dims, self.kernel_size, self.strides, self.dilation_rate, strict=True)
-        out = tuple(convolved(n, k, s, d, self.padding) for n, k, s, d in windows)
-        return activated_shape(self.activation, self.with_dims(x, out, self.filters), self.channel_axis)
+        return activated_shape(self.activation, self.convolved_shape(x, self.filters))
 
     def variables(self, x: Shape) -> list[Variable]:
         channels = require_dim(x, self.channel_axis, type(self).__name__)
-        if channels % self.groups or self.filters % self.groups:
-            raise ShapeError(f"groups={self.groups} must divide the {channels} channels and the {self.filters} filters")
-        shape = (*self.kernel_size, channels // self.groups, self.filters)
-        kernel = Variable("kernel", shape, self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint)
-        bias = Variable("bias", (self.filters,), self.bias_initializer, self.bias_regularizer, self.bias_constraint)
-        return [kernel, bias] if self.use_bias else [kernel]
+        if channels % self.groups:
+            raise ShapeError(f"groups={self.groups} must divide the input's {channels} channels")
+        return self.kernel_and_bias((*self.kernel_size, channels // self.groups, self.filters))
 
 
 class Conv1D(BaseConv):
@@ -133,3 +180,23 @@ class Conv2D(BaseConv):
     """`valid`: none; `same`: as much as keeps the size at stride 1, the odd pixel at the end."""
     dilation_rate: Pair = (1, 1)
     """Distance between the window's elements."""
+
+
+class Conv3D(BaseConv):
+    """Convolve over a volume: (batch, depth, height, width, channels) -> (batch, *new lengths, filters)."""
+
+    rank = 3
+
+    kernel_size: Triple
+    """Depth, height and width of the window."""
+    strides: Triple = (1, 1, 1)
+    """Step of the window along depth, height and width."""
+    padding: Padding = "valid"
+    """`valid`: none; `same`: as much as keeps the size at stride 1, the odd voxel at the end."""
+    dilation_rate: Triple = (1, 1, 1)
+    """Distance between the window's elements."""
+
+
+Convolution1D = Conv1D
+Convolution2D = Conv2D
+Convolution3D = Conv3D
