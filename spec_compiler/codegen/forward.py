@@ -130,7 +130,8 @@ class ForwardPrinter:
         return f"{self._function(target)}({self._arguments(node.args, _stated(target, node.kwargs))})", ATOM
 
     def _function(self, target: Callable[..., Any]) -> str:
-        name = target.__name__
+        # F.logsigmoid calls itself log_sigmoid.
+        name = {F.logsigmoid: "logsigmoid"}.get(target, target.__name__)
         for prefix, namespace in (("F", F), ("torch", torch), ("torch.special", torch.special), ("torch.linalg", torch.linalg)):
             if getattr(namespace, name, None) is target:
                 return f"{prefix}.{name}"

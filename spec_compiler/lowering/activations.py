@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import singledispatch
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch.fx import Proxy
 
 from spec_compiler.nn.activations import sparse_plus, sparse_sigmoid, sparsemax, squareplus
 from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 
 ELEMENTWISE: dict[str, Callable[[Any], Any]] = {
     "celu": F.celu,
@@ -52,16 +54,18 @@ CUSTOM = (sparse_plus, sparse_sigmoid, sparsemax, squareplus)
 """Those of `nn/activations.py`, which emitted source must bring along."""
 
 
-def activate(activation: str | LayerSpec, x: Any, axis: int = -1) -> Any:
+def activate(
+    activation: str | LayerSpec, x: Any, axis: int = -1, place: Callable[[int], int] = lambda axis: axis
+) -> Any:
     """`activation(x)`: same shape, but for glu, which halves `axis`.
 
-    `x` is a tensor or a torch.fx Proxy. `activation` is a name from `specs.activations`; "linear" gives `x` itself.
-    `axis` is the axis of `x`, in the layout that `x` has, that softmax, log_softmax, sparsemax and glu work along. The
-    functions are those of https://keras.io/api/layers/activations/. Raises TypeError for an activation layer, which
-    is a module of its own.
+    `x` is a tensor or a torch.fx Proxy. `activation` is a name from `specs.activations`, "linear" giving `x` itself, or
+    an activation layer without weights. `axis` is the axis of `x`, in the layout that `x` has, that softmax,
+    log_softmax, sparsemax and glu work along; `place` tells where `x` has an axis that a layer names in Keras's order.
+    The functions are those of https://keras.io/api/layers/activations/.
     """
     if not isinstance(activation, str):
-        raise TypeError(f"{type(activation).__name__} is an activation layer: lower it as a layer, not by its name")
+        return _activation_layer(activation, x, place)
     along = activation in ALONG_AXIS
     function = ALONG_AXIS[activation] if along else ELEMENTWISE[activation]
     kwargs = {"dim": axis} if along else {}
@@ -69,3 +73,46 @@ def activate(activation: str | LayerSpec, x: Any, axis: int = -1) -> Any:
         # One step of the graph, as torch's own functions are.
         return x.tracer.create_proxy("call_function", function, (x,), kwargs)
     return function(x, **kwargs)
+
+
+@singledispatch
+def _activation_layer(layer: LayerSpec, x: Any, place: Callable[[int], int]) -> Any:
+    raise TypeError(f"{type(layer).__name__} is no activation without weights: it is a layer of its own")
+
+
+@_activation_layer.register
+def _(layer: Activation, x: Any, place: Callable[[int], int]) -> Any:
+    return activate(layer.activation, x, place(-1), place)
+
+
+@_activation_layer.register
+def _(layer: ReLU, x: Any, place: Callable[[int], int]) -> Any:
+    slope, threshold, most = layer.negative_slope, layer.threshold, layer.max_value
+    if slope and most is None and not threshold:
+        return F.leaky_relu(x, slope)
+    if most == 6 and not threshold:
+        y = F.relu6(x)
+    else:
+        y = F.threshold(x, threshold, 0.0) if threshold else F.relu(x)
+        y = y if most is None else y.clamp(max=most)
+    if not slope:
+        return y
+    return y - slope * F.relu(threshold - x if threshold else -x)
+
+
+@_activation_layer.register
+def _(layer: LeakyReLU, x: Any, place: Callable[[int], int]) -> Any:
+    return F.leaky_relu(x, layer.negative_slope)
+
+
+@_activation_layer.register
+def _(layer: ELU, x: Any, place: Callable[[int], int]) -> Any:
+    return F.elu(x) if layer.alpha == 1 else F.elu(x, layer.alpha)
+
+
+@_activation_layer.register
+def _(layer: Softmax, x: Any, place: Callable[[int], int]) -> Any:
+    axes = tuple(place(axis) for axis in layer.axes)
+    if len(axes) == 1:
+        return F.softmax(x, dim=axes[0])
+    return torch.exp(x - torch.logsumexp(x, axes, keepdim=True))

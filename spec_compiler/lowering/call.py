@@ -50,6 +50,18 @@ class Call:
         return self.masks[0] if self.node.inputs else None
 
     @property
+    def training(self) -> bool | None:
+        """The call's own `training` argument; None: the module's mode decides."""
+        return self.node.kwargs.get("training")
+
+    @property
+    def output_mask(self) -> Proxy:
+        """The mask that the layer computes for its first output."""
+        mask = self._lowering.mask(self.node.outputs[0])
+        assert mask is not None
+        return mask
+
+    @property
     def channels_first(self) -> bool:
         """Whether the inputs come with the channels moved behind the batch axis."""
         return self.node.layout == "channels_first"
@@ -88,7 +100,7 @@ class Call:
 
     def activate(self, activation: str | LayerSpec, x: Proxy, axis: int = -1) -> Any:
         """`activation` of `x`; `axis` is Keras's, for the ones that work along one."""
-        return activate(activation, x, self.axis(axis))
+        return activate(activation, x, self.axis(axis), self.axis)
 
 
 def unpacked(result: Proxy, n: int) -> Proxy | tuple[Proxy, ...]:

@@ -17,7 +17,7 @@ from spec_compiler.ir import Graph, Node, Value, map_values, values_in
 from spec_compiler.specs.shapes import Shape, ShapeError, show
 
 FRAMEWORK_ARGUMENTS = ("mask", "training")
-"""Call arguments that every layer takes and no shape depends on."""
+"""Call arguments that every layer takes; a layer that looks at their shapes names them in `infer_shape`."""
 
 
 def infer_shapes(graph: Graph, reporter: Reporter) -> Graph:
@@ -34,7 +34,9 @@ def infer_shapes(graph: Graph, reporter: Reporter) -> Graph:
 def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
     layer = node.layer
     args = map_values(lambda v: v.shape, node.args)
-    kwargs = {key: map_values(lambda v: v.shape, arg) for key, arg in node.kwargs.items() if key not in FRAMEWORK_ARGUMENTS}
+    own = _signature(type(layer)).parameters
+    stated = {key: arg for key, arg in node.kwargs.items() if key not in FRAMEWORK_ARGUMENTS or key in own}
+    kwargs = map_values(lambda v: v.shape, stated)
     if not _takes(node, args, kwargs, reporter):
         return
     try:

@@ -40,9 +40,13 @@ def resolve(value: Any) -> str | LayerSpec:
             return _by_name(value["config"])
         value = _layer(value)
     if isinstance(value, LayerSpec):
-        if getattr(value, "is_activation", True):
+        if getattr(value, "is_activation", False):
             return value
-        raise PydanticCustomError("wrong_kind", "{name} is no activation layer", {"name": type(value).__name__})
+        raise PydanticCustomError(
+            "wrong_kind",
+            "expected an activation function, or an activation layer without weights, not the layer {name}",
+            {"name": type(value).__name__},
+        )
     raise PydanticCustomError("activation_form", "expected the name of an activation, or an activation layer")
 
 

@@ -116,6 +116,9 @@ class LayerSpec(SpecObject):
     takes_list: ClassVar[bool] = False
     """Whether several inputs come as one list (merging layers), not as positional arguments."""
 
+    unstated: ClassVar[tuple[str, ...]] = ()
+    """Fields that Keras's `get_config()` leaves out where they have their default."""
+
     layer_fields: ClassVar[tuple[str, ...]] = ()
     """Fields that hold a layer or a list of them (wrappers, cells)."""
 

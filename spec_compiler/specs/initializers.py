@@ -18,7 +18,7 @@ Distribution = Literal["truncated_normal", "untruncated_normal", "uniform"]
 _MAX_RANK = 8
 
 
-def _array_shape(value: Any, rank: int = 0) -> tuple[int, ...]:
+def array_shape(value: Any, rank: int = 0) -> tuple[int, ...]:
     """Shape of nested lists of numbers; () for a number."""
     if not isinstance(value, (list, tuple)):
         # Comparing, unlike `isfinite`, takes integers of any size; NaN compares false.
@@ -27,7 +27,7 @@ def _array_shape(value: Any, rank: int = 0) -> tuple[int, ...]:
         return ()
     if rank == _MAX_RANK:
         raise PydanticCustomError("array_type", "expected at most {rank} levels of lists", {"rank": _MAX_RANK})
-    shapes = {_array_shape(item, rank + 1) for item in value}
+    shapes = {array_shape(item, rank + 1) for item in value}
     if len(shapes) > 1:
         raise PydanticCustomError("array_type", "expected nested lists of equal lengths")
     return (len(value), *(shapes.pop() if shapes else ()))
@@ -44,10 +44,10 @@ def _array(value: Any) -> Any:
         config = value.get("config")
         if value.get("class_name") not in ("__numpy__", "__tensor__") or not isinstance(config, dict):
             raise PydanticCustomError("array_type", "expected a finite number, or nested lists of them")
-        _array_shape(config.get("value"))
+        array_shape(config.get("value"))
         return value
     value = value.item() if hasattr(value, "item") else value
-    _array_shape(value)
+    array_shape(value)
     return value
 
 
@@ -89,7 +89,7 @@ class Constant(Initializer):
         return self.value["config"]["value"] if isinstance(self.value, dict) else self.value
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        own = _array_shape(self.array)
+        own = array_shape(self.array)
         lengths = zip(reversed(own), reversed(shape), strict=False)
         if len(own) > len(shape) or any(n not in (1, m) for n, m in lengths):
             raise ShapeError(f"Constant's array of shape {show(own)} does not fit a weight of shape {show(shape)}")
@@ -244,7 +244,7 @@ def _window(value: Any) -> Any:
     if value is None or (isinstance(value, str) and value in WINDOWS):
         return value
     value = value.tolist() if hasattr(value, "tolist") else value
-    if isinstance(value, (list, tuple)) and len(_array_shape(value)) == 1:
+    if isinstance(value, (list, tuple)) and len(array_shape(value)) == 1:
         return value
     raise PydanticCustomError(
         "window_type", "expected null, a list of numbers, or one of {windows}", {"windows": ", ".join(WINDOWS)}

@@ -35,6 +35,9 @@ def config_of(spec: SpecObject) -> dict[str, Any]:
     config = {name: plain(getattr(spec, name)) for name in type(spec).model_fields}
     if isinstance(spec, LayerSpec):
         config["dtype"] = policy(spec.dtype)
+        for name in spec.unstated:
+            if getattr(spec, name) == type(spec).model_fields[name].default:
+                del config[name]
     return config
 
 

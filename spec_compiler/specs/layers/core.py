@@ -75,9 +75,14 @@ class Dense(LayerSpec):
     """What the kernel is projected onto after each step."""
     bias_constraint: ConstraintField = None
     """What the bias is projected onto after each step."""
+    lora_rank: None = None
+    """Keras's field for low-rank adapters; only null can be built."""
+    lora_alpha: None = None
+    """Keras's field for low-rank adapters; only null can be built."""
     quantization_config: None = None
     """Keras's field for quantized layers; only null can be built."""
 
+    unstated = ("activity_regularizer", "lora_rank", "lora_alpha")
     supports_masking: ClassVar[bool] = True
 
     def infer_shape(self, x: Shape) -> Shape:
@@ -94,6 +99,11 @@ class Dense(LayerSpec):
 class Embedding(LayerSpec):
     """Look up a vector for each id: (...) of ints below `input_dim` -> (..., output_dim)."""
 
+    positional = (
+        "input_dim", "output_dim", "embeddings_initializer", "embeddings_regularizer", "embeddings_constraint", "mask_zero",
+    )  # fmt: skip
+    unstated = ("lora_rank", "lora_alpha")
+
     input_dim: PositiveInt
     """Number of ids."""
     output_dim: PositiveInt
@@ -108,6 +118,10 @@ class Embedding(LayerSpec):
     """What the table is projected onto after each step."""
     mask_zero: Bool = False
     """Whether id 0 is padding, masked out in the layers after it."""
+    lora_rank: None = None
+    """Keras's field for low-rank adapters; only null can be built."""
+    lora_alpha: None = None
+    """Keras's field for low-rank adapters; only null can be built."""
     quantization_config: None = None
     """Keras's field for quantized layers; only null can be built."""
 

@@ -17,7 +17,7 @@ def _target_shape(value: Any) -> Any:
     if not isinstance(dims, (list, tuple)):
         raise PydanticCustomError("shape_type", "expected a list of lengths")
     if sum(d in (-1, None) for d in dims) > 1:
-        raise PydanticCustomError("shape_value", "at most one length may be -1 (or null), which stands for what is left")
+        raise PydanticCustomError("shape_value", "at most one length may be -1, which stands for what is left")
     if any(isinstance(d, int) and (d == 0 or d < -1) for d in dims):
         raise PydanticCustomError("shape_value", "every length must be positive, or -1 for what is left")
     return tuple(dims)
@@ -95,7 +95,9 @@ class Permute(LayerSpec):
     def _permutation(self) -> Permute:
         n = len(self.dims)
         if sorted(self.dims) != list(range(1, n + 1)):
-            raise ValueError(f"dims {list(self.dims)} must hold each of 1 to {n} once: axes are counted from 1, behind the batch axis")
+            raise ValueError(
+                f"dims {list(self.dims)} must hold each of 1 to {n} once: the axes behind the batch, counted from 1"
+            )
         return self
 
     def infer_shape(self, x: Shape) -> Shape:

@@ -1,0 +1,51 @@
+"""Lowerings of `specs.layers.activation`."""
+
+from __future__ import annotations
+
+import torch
+from torch.fx import Proxy
+
+from spec_compiler.ir import Value
+from spec_compiler.lowering.call import Call
+from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.table import lowers
+from spec_compiler.lowering.weights import Rule
+from spec_compiler.nn import activation as nn_activation
+from spec_compiler.specs.layers.activation import ActivationLayer, PReLU, Softmax
+
+# What Keras puts in a masked element's place before the softmax.
+_MASKED = {"float16": -3e4}
+
+
+@lowers(ActivationLayer)
+def activation_layer(layer: ActivationLayer, call: Call, x: Proxy) -> Proxy:
+    return call.activate(layer, x)
+
+
+@lowers(Softmax)
+def softmax(layer: Softmax, call: Call, x: Proxy) -> Proxy:
+    mask = call.mask
+    if mask is None:
+        return call.activate(layer, x)
+    explicit = call.node.kwargs.get("mask")
+    if isinstance(explicit, Value):
+        if explicit.dtype != "bool":
+            mask = mask > 0.5
+        if call.channels_first:
+            mask = mask.movedim(-1, 1)
+    else:
+        # A mask that came with the input says which steps count, and has no axis of features.
+        mask = mask.unsqueeze(call.axis(-1))
+    masked = torch.where(mask, x, _MASKED.get(layer.compute_dtype, -1e9))
+    return torch.where(mask, call.activate(layer, masked), 0.0)
+
+
+@lowers(PReLU)
+def prelu(layer: PReLU, call: Call, x: Proxy) -> Proxy:
+    shape = layer.alpha_shape(call.shapes[0])
+    rule = Rule("alpha", "weight")
+    if call.channels_first and len(shape) > 1:
+        rank = len(shape)
+        rule = Rule("alpha", "weight", axes=(rank - 1, *range(rank - 1)))
+        shape = (shape[-1], *shape[:-1])
+    return call.module(ModuleExpr(nn_activation.PReLU, shape), [rule])(x)

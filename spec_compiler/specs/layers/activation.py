@@ -1,0 +1,138 @@
+"""Activations that are layers: elementwise functions with arguments, or weights, of their own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator
+
+from spec_compiler.specs.activations import activated_shape
+from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.initializers import Zeros
+from spec_compiler.specs.shapes import Shape, ShapeError, merged, normalize_axis, require_dim, show
+from spec_compiler.specs.types import (
+    Activation as ActivationField,
+)
+from spec_compiler.specs.types import (
+    AxisOrAxes,
+    ConstraintField,
+    Float,
+    InitializerField,
+    Int,
+    Layout,
+    NonNegativeFloat,
+    RegularizerField,
+)
+
+
+def _list(value: Any) -> Any:
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class ActivationLayer(LayerSpec):
+    """An activation; without weights, it may also stand as the `activation` of another layer."""
+
+    is_activation: ClassVar[bool] = True
+    supports_masking: ClassVar[bool] = True
+
+    def infer_shape(self, x: Shape) -> Shape:
+        return x
+
+    def layout(self, rank: int) -> Layout:
+        return "any"
+
+
+class Activation(ActivationLayer):
+    """Apply an activation function."""
+
+    activation: ActivationField
+    """The function."""
+    activity_regularizer: RegularizerField = None
+    """Penalty on the output, added to the loss, divided by the batch size."""
+
+    unstated = ("activity_regularizer",)
+
+    def infer_shape(self, x: Shape) -> Shape:
+        return activated_shape(self.activation, x)
+
+
+class ReLU(ActivationLayer):
+    """`x` above `threshold`, up to `max_value`; `negative_slope * (x - threshold)` below."""
+
+    max_value: NonNegativeFloat | None = None
+    """Largest value; null: none."""
+    negative_slope: NonNegativeFloat = 0.0
+    """Slope below the threshold."""
+    threshold: NonNegativeFloat = 0.0
+    """Where the output starts to be the input."""
+
+
+class LeakyReLU(ActivationLayer):
+    """`x` above 0, `negative_slope * x` below."""
+
+    negative_slope: NonNegativeFloat = 0.3
+    """Slope below 0."""
+
+
+class ELU(ActivationLayer):
+    """`x` above 0, `alpha * (exp(x) - 1)` below (Clevert et al. 2016, arXiv:1511.07289)."""
+
+    alpha: Float = 1.0
+    """What the output tends to, negated, for small inputs."""
+
+
+class Softmax(ActivationLayer):
+    """`exp(x) / sum(exp(x))` along an axis, or over several; masked elements count nothing and come out as 0."""
+
+    axis: AxisOrAxes = -1
+    """The axis, or several, along which the outputs sum to 1."""
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The axes as a tuple."""
+        return self.axis if isinstance(self.axis, tuple) else (self.axis,)
+
+    def infer_shape(self, x: Shape, mask: Shape | None = None) -> Shape:
+        axes = [normalize_axis(axis, len(x), "Softmax") for axis in self.axes]
+        if len(set(axes)) < len(axes):
+            raise ShapeError(f"Softmax names an axis twice: {list(self.axes)}")
+        if mask is None:
+            return x
+        try:
+            for m, n in zip(mask, x, strict=True):
+                merged(None if m == 1 else m, n)
+        except ValueError:
+            raise ShapeError(
+                f"Softmax's mask of shape {show(mask)} does not fit its input {show(x)}",
+                help="the mask has as many axes as the input, each of the input's length or 1",
+            ) from None
+        return x
+
+
+class PReLU(ActivationLayer):
+    """`x` above 0, `alpha * x` below, with learned `alpha` (He et al. 2015, arXiv:1502.01852)."""
+
+    is_activation = False
+
+    alpha_initializer: InitializerField = Zeros()
+    """Start of the slopes."""
+    alpha_regularizer: RegularizerField = None
+    """Penalty on the slopes, added to the loss."""
+    alpha_constraint: ConstraintField = None
+    """What the slopes are projected onto after each step."""
+    shared_axes: Annotated[list[Int] | None, BeforeValidator(_list)] = None
+    """Axes along which one slope serves, counted from 1, behind the batch axis; null: a slope for each element."""
+
+    def alpha_shape(self, x: Shape) -> tuple[int, ...]:
+        """Shape of the slopes: the input's without the batch axis, 1 along the shared axes."""
+        shared, rank = set(), len(x) - 1
+        for axis in self.shared_axes or ():
+            if not -rank <= axis - 1 < rank:
+                raise ShapeError(f"PReLU shares axis {axis}, but behind the batch axis {show(x)} has axes 1 to {rank}")
+            # Keras takes place `axis - 1` of the axes behind the batch axis, so axis 0 is the last one.
+            shared.add((axis - 1) % rank)
+        return tuple(1 if i in shared else require_dim(x, i + 1, "PReLU") for i in range(len(x) - 1))
+
+    def variables(self, x: Shape) -> list[Variable]:
+        alpha = (self.alpha_initializer, self.alpha_regularizer, self.alpha_constraint)
+        return [Variable("alpha", self.alpha_shape(x), *alpha)]
