@@ -307,29 +307,3 @@ def _shapes(y_true: Tensor, y_pred: Tensor, weight: Tensor | None) -> str:
     return f"cannot be compared with its target: predictions of shape {tuple(y_pred.shape)}, " + (
         f"targets of shape {tuple(y_true.shape)}{weighted}"
     )
-
-
-class LossTracker:
-    """Running means of the total loss and its parts over the samples of an epoch, kept on the device."""
-
-    def __init__(self, names: Sequence[str] = ()) -> None:
-        self.names = ("loss", *names)
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget all batches."""
-        self._sums: list[Tensor] = []
-        self._count = 0
-
-    def update(self, total: Tensor, parts: Sequence[Tensor], batch_size: int) -> None:
-        """Add a batch, weighted by its number of samples."""
-        values = (total, *parts)
-        if not self._sums:
-            self._sums = [torch.zeros((), dtype=v.dtype, device=v.device) for v in values]
-        for total_so_far, value in zip(self._sums, values, strict=True):
-            total_so_far.add_(value.detach(), alpha=batch_size)
-        self._count += batch_size
-
-    def result(self) -> dict[str, Tensor]:
-        """The means, by name; empty before the first batch."""
-        return {name: total / self._count for name, total in zip(self.names, self._sums, strict=False)}

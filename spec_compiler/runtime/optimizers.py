@@ -49,21 +49,21 @@ def make_optimizer(
 class Optimizer(torch.optim.Optimizer):
     """`step()` changes the parameters by their gradients as the Keras optimizer `spec` would.
 
-    The learning rate is a number on the host, `param_groups[0]["lr"]`, so torch's schedulers work too; a Keras schedule
-    is evaluated before each step. No step waits for the device.
+    `parameters` are what it changes. The learning rate is a number on the host, `param_groups[0]["lr"]`, so torch's
+    schedulers work too; a Keras schedule is evaluated before each step. No step waits for the device.
     """
 
     def __init__(
         self, spec: specs.Optimizer, parameters: Sequence[Parameter], names: Sequence[str] | None = None
     ) -> None:
         self.spec = spec
-        self._parameters = list(parameters)
-        if not self._parameters:
+        self.parameters = list(parameters)
+        if not self.parameters:
             raise ValueError("there is nothing to optimize: no layer has weights that training may change")
-        self._update = UPDATES[type(spec)](spec, self._parameters[0].dtype)
+        self._update = UPDATES[type(spec)](spec, self.parameters[0].dtype)
         self._schedule = spec.learning_rate if isinstance(spec.learning_rate, LearningRateSchedule) else None
         rate = self._schedule(0) if self._schedule else spec.learning_rate
-        super().__init__(self._parameters, {"lr": float(rate), "calls": 0, **self._update.scalars})
+        super().__init__(self.parameters, {"lr": float(rate), "calls": 0, **self._update.scalars})
         self._group = self.param_groups[0]
         self._undecayed = self._find_undecayed(names)
         self._slots = dict(self._update.slots)
@@ -72,7 +72,7 @@ class Optimizer(torch.optim.Optimizer):
         if spec.gradient_accumulation_steps:
             self._slots["accumulated"] = 0.0
         self._scaled = False
-        for p in self._parameters:
+        for p in self.parameters:
             slots = {name: torch.full_like(p, start, requires_grad=False) for name, start in self._slots.items()}
             self.state[p] = slots
         self._bind()
@@ -112,7 +112,7 @@ class Optimizer(torch.optim.Optimizer):
         if not set_to_none:
             super().zero_grad(set_to_none=False)
             return
-        for p in self._parameters:
+        for p in self.parameters:
             p.grad = None
 
     def scale_loss(self, loss: Tensor) -> Tensor:
@@ -236,7 +236,7 @@ class Optimizer(torch.optim.Optimizer):
         """Take the state that `state_dict()` gave, of an optimizer of the same kind over the same parameters."""
         super().load_state_dict(state_dict)
         self._group = self.param_groups[0]
-        for p in self._parameters:
+        for p in self.parameters:
             missing = self._slots.keys() - self.state[p].keys()
             if missing:
                 raise ValueError(f"the state is of another optimizer: {', '.join(sorted(missing))} not in it")
@@ -245,7 +245,7 @@ class Optimizer(torch.optim.Optimizer):
     def _bind(self) -> None:
         """Sort parameters and their state by device and dtype, as the kernels take them."""
         groups: defaultdict[Any, list[Parameter]] = defaultdict(list)
-        for p in self._parameters:
+        for p in self.parameters:
             groups[p.device, p.dtype].append(p)
         decay = self.spec.weight_decay is not None
         self._buckets = [
@@ -264,5 +264,5 @@ class Optimizer(torch.optim.Optimizer):
             if names is None:
                 raise ValueError("exclude_from_weight_decay(var_names=...) needs the names of the variables")
             named = re.compile("|".join(patterns))
-            found |= {id(p) for p, name in zip(self._parameters, names, strict=True) if named.search(name)}
+            found |= {id(p) for p, name in zip(self.parameters, names, strict=True) if named.search(name)}
         return found

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from spec_compiler.diagnostics import SpecError
-from spec_compiler.runtime.losses import FUNCTIONS, CompiledLoss, LossTracker, compute, loss_function, reduce
+from spec_compiler.runtime.losses import FUNCTIONS, CompiledLoss, compute, loss_function, reduce
 from spec_compiler.specs import losses
 from spec_compiler.specs.serialization import serialize
 
@@ -320,22 +320,6 @@ def test_functions_classes_and_own_losses_are_taken():
         for w in (None, weight):
             expected = keras.src.trainers.compile_utils.CompileLoss(theirs)(y_true, y_pred, w)
             same(CompiledLoss(ours)([y_true], [y_pred], None if w is None else [w])[0], expected)
-
-
-def test_tracker_keeps_means_over_samples():
-    tracker = LossTracker(("digit_loss", "slant_loss"))
-    assert tracker.result() == {}
-    theirs = [keras.metrics.Mean() for _ in range(3)]
-    rng = np.random.default_rng(0)
-    for n in (32, 32, 7):
-        values = torch.tensor(rng.uniform(size=3), dtype=torch.float32, requires_grad=True)
-        tracker.update(values[0], values[1:].unbind(), n)
-        for metric, value in zip(theirs, values.detach(), strict=True):
-            metric.update_state(value, sample_weight=n)
-    result = tracker.result()
-    assert list(result) == ["loss", "digit_loss", "slant_loss"]
-    for value, metric in zip(result.values(), theirs, strict=True):
-        same(value, metric.result())
 
 
 # What is refused
