@@ -21,6 +21,7 @@ _FAMILIES = {
     "reshaping": "Flatten Reshape Permute RepeatVector",
     "activation": "Activation ReLU LeakyReLU ELU Softmax PReLU",
     "preprocessing": "Rescaling",
+    "merging": "Add Subtract Multiply Average Maximum Minimum Concatenate Dot",
 }
 
 _FAMILY_OF = {name: family for family, names in _FAMILIES.items() for name in names.split()}
