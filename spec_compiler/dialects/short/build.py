@@ -20,12 +20,11 @@ from spec_compiler.diagnostics import (
 )
 from spec_compiler.dialects.short.document import Block, Item, ModelDefinition
 from spec_compiler.dialects.short.items import Definitions, Items
-from spec_compiler.dialects.short.unfold import UNSTATED, Instance, Namer, Scope, Value
+from spec_compiler.dialects.short.unfold import UNSTATED, Instance, Namer, Scope, Value, stem
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.faults import report_faults
 from spec_compiler.specs.layers.core import InputLayer
 from spec_compiler.specs.model import FunctionalSpec, ModelSpec, Placed, Ref, SequentialSpec
-from spec_compiler.specs.registry import snake_case
 
 MAX_LAYERS = 100_000
 """Items that a document may unfold to, those of nested models included."""
@@ -151,8 +150,7 @@ class Builder:
             message = f"{show(item.label)} is a block, and a layer or a model is expected here"
             self.reporter.report(INVALID_VALUE, message, path)
             return None
-        own = item.label if isinstance(item.target, ModelDefinition) else snake_case(item.label)
-        return self.place(item, item.arguments, namer.fresh(item.name or own))
+        return self.place(item, item.arguments, namer.fresh(item.name or stem(item)))
 
 
 def _missing(value: Any) -> bool:

@@ -23,7 +23,7 @@ from spec_compiler.diagnostics import (
 from spec_compiler.dialects.short.build import Builder, TooLarge
 from spec_compiler.dialects.short.document import UNKNOWN, Block, Input, ModelDefinition, checked_name, mapping
 from spec_compiler.dialects.short.expressions import is_expression
-from spec_compiler.dialects.short.items import Definitions, Items
+from spec_compiler.dialects.short.items import OPTIONS, Definitions, Items
 from spec_compiler.dialects.short.names import Names
 from spec_compiler.specs import registry
 from spec_compiler.specs.base import SpecObject
@@ -99,12 +99,17 @@ class _Reader:
             path = (section, name)
             if checked_name(name, path, f"{section}: a key", self.reporter) is None:
                 continue
-            if registry.find("layer", name) is not None:
+            if "A" <= name[0] <= "Z":
+                message = f"{section}: {show(name)} begins with a capital letter, as layer classes do"
+                help = f"call it {show(name[0].lower() + name[1:])}"
+                self.reporter.report(INVALID_VALUE, message, path, help=help, on_key=True)
+            elif name in OPTIONS:
+                self._report_taken(name, path, "a key of every item")
+            elif registry.find("layer", name) is not None:
                 self._report_taken(name, path, "a layer class")
             elif not isinstance(raw, dict):
-                self.reporter.report(
-                    INVALID_VALUE, f"{section}: expected a mapping, got {show(raw)}", path, help=f"write {example}"
-                )
+                message = f"{section}: expected a mapping, got {show(raw)}"
+                self.reporter.report(INVALID_VALUE, message, path, help=f"write {example}")
             else:
                 found[name] = raw
         return found

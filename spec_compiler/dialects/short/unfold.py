@@ -65,8 +65,7 @@ class Instance:
         if not prefix and item.name in self.unused:
             self.unused.remove(item.name)
             return item.name
-        own = item.label if isinstance(item.target, ModelDefinition) else snake_case(item.label)
-        return self.names.fresh(prefix + (item.name or own))
+        return self.names.fresh(prefix + (item.name or stem(item)))
 
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], path: Path) -> Ref:
         """Record a call of the layer `name`; its output."""
@@ -75,6 +74,11 @@ class Instance:
         self.last = Ref(name, len(calls))
         calls.append(CallSpec(args, kwargs, path))
         return self.last
+
+
+def stem(item: Item) -> str:
+    """What the layer that `item` places is called where no name is stated."""
+    return snake_case(item.target.__name__) if isinstance(item.target, type) else item.label
 
 
 class Builds(Protocol):
