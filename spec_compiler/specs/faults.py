@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 from spec_compiler.diagnostics import (
@@ -20,11 +21,22 @@ if TYPE_CHECKING:
     from spec_compiler.specs.base import SpecObject
 
 
-def report_faults(error: ValidationError, cls: type[SpecObject], path: tuple[str | int, ...], reporter: Reporter) -> None:
-    """Report every fault of `error`, found while validating a `cls` whose arguments stand at `path`."""
+def report_faults(
+    error: ValidationError,
+    cls: type[SpecObject],
+    path: tuple[str | int, ...],
+    reporter: Reporter,
+    skip: Container[str] = (),
+) -> None:
+    """Report every fault of `error`, found while validating a `cls` whose arguments stand at `path`.
+
+    The arguments in `skip` are passed over: what is wrong with them has been reported.
+    """
     for fault in error.errors(include_url=False):
         loc = tuple(part for part in fault["loc"] if isinstance(part, (str, int)))
         field = str(loc[0]) if loc else ""
+        if field in skip:
+            continue
         if fault["type"] == "extra_forbidden":
             help = did_you_mean(field, cls.model_fields)
             reporter.report(UNKNOWN_ARGUMENT, f"{cls.__name__} has no argument '{field}'", (*path, field), help=help, on_key=True)

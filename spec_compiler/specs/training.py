@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from spec_compiler.specs.base import SpecObject
@@ -95,3 +95,8 @@ class TrainingSpec(SpecObject):
     """What watches the training."""
     fit: FitSpec = FitSpec()
     """Batch size, epochs and the like."""
+
+    _stated: dict[str, Any] | None = PrivateAttr(default=None)
+    """What a Keras file says, word for word: written back so as long as nothing has changed."""
+    _resolved: dict[str, Any] = PrivateAttr(default_factory=dict)
+    """The fields as they were made of it."""

@@ -1,0 +1,106 @@
+"""Functional models of a Keras file: layers, the calls made of them, and whether each reference leads somewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from spec_compiler.diagnostics import MISSING_REFERENCE, MISSING_SECTION, Path, Reporter, did_you_mean, show
+from spec_compiler.dialects.calls import CallReader, lowest_calls
+from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.model import CallSpec, Placed, Ref, map_refs, refs_in
+
+
+@dataclass(slots=True)
+class Entry:
+    """A layer of a functional model as far as it could be read."""
+
+    name: str
+    layer: LayerSpec | None
+    """None when a fault was reported."""
+    kind: str
+    """`input`, `layer`, `sequential` or `functional`."""
+    cls: type[LayerSpec] | None
+    nodes: Any
+    """What stands as `inbound_nodes`."""
+    path: Path
+
+
+@dataclass(slots=True)
+class Wiring:
+    """The calls of a functional model."""
+
+    placed: list[Placed]
+    inputs: Any
+    outputs: Any
+
+
+def wire(entries: list[Entry], config: dict[str, Any], path: Path, reporter: Reporter) -> Wiring | None:
+    """The calls, inputs and outputs of a model whose arguments are `config`; None when a fault was reported.
+
+    References are checked whether or not the layers they name could be read.
+    """
+    before = reporter.error_count
+    reader = CallReader(reporter)
+    calls = {entry.name: reader.calls(entry.nodes, (*entry.path, "inbound_nodes"), entry.cls) for entry in entries}
+    ends = {}
+    for key in ("input_layers", "output_layers"):
+        if key not in config:
+            reporter.report(MISSING_SECTION, f"a functional model without `{key}`", path)
+        ends[key] = reader.references(config.get(key), (*path, key)) if config.get(key) is not None else None
+    _count_from_zero(entries, calls, ends)
+    counts = {entry.name: 1 if entry.kind == "input" else len(calls[entry.name]) for entry in entries}
+    for entry in entries:
+        for call in calls[entry.name]:
+            if call is not None:
+                _check((call.args, call.kwargs), counts, call.path, reporter)
+    for key, structure in ends.items():
+        _check(structure, counts, (*path, key), reporter)
+    if reporter.error_count > before or any(entry.layer is None for entry in entries):
+        return None
+    placed = [Placed(entry.layer, [c for c in calls[entry.name] if c]) for entry in entries if entry.layer is not None]
+    return Wiring(placed, ends["input_layers"], ends["output_layers"])
+
+
+def _count_from_zero(
+    entries: list[Entry], calls: dict[str, list[CallSpec | None]], ends: dict[str, Any]
+) -> None:
+    """Number the calls of nested models from 0: Keras counts from 1 where the model's own graph was its first call."""
+    nested = {entry.name for entry in entries if entry.kind in ("sequential", "functional")}
+    if not nested:
+        return
+    made = [call for several in calls.values() for call in several if call is not None]
+    if any(isinstance(node, dict) for entry in entries for node in _list(entry.nodes)):
+        # Keras 3 does so in the model's inputs and outputs alone.
+        functional = {entry.name for entry in entries if entry.kind == "functional"}
+        lower = _lowering(functional)
+    else:
+        lowest = lowest_calls([(call.args, call.kwargs) for call in made] + list(ends.values()))
+        lower = _lowering({name for name in nested if lowest.get(name, 0) > 0})
+        for call in made:
+            call.args, call.kwargs = map_refs(lower, call.args), map_refs(lower, call.kwargs)
+    for key, structure in ends.items():
+        ends[key] = map_refs(lower, structure)
+
+
+def _lowering(names: set[str]) -> Callable[[Ref], Ref]:
+    return lambda ref: ref._replace(node=ref.node - 1) if ref.layer in names and ref.node > 0 else ref
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _check(structure: Any, counts: dict[str, int], path: Path, reporter: Reporter) -> None:
+    for ref in refs_in(structure):
+        count = counts.get(ref.layer)
+        if count is None:
+            help = did_you_mean(ref.layer, counts)
+            reporter.report(MISSING_REFERENCE, f"there is no layer {show(ref.layer)} in the model", path, help=help)
+        elif not 0 <= ref.node < count:
+            times = "never called" if not count else f"called {count} time{'s' * (count > 1)}"
+            message = f"layer {show(ref.layer)} is {times}, so there is no call {ref.node} (they count from 0)"
+            reporter.report(MISSING_REFERENCE, message, path)
+        elif ref.tensor < 0:
+            reporter.report(MISSING_REFERENCE, f"layer {show(ref.layer)} has no output {ref.tensor}", path)

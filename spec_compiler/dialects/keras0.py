@@ -1,0 +1,24 @@
+"""Keras 0.x: how its layers differ from Keras 1's. A layer's class stands in `name`, its arguments beside it."""
+
+from __future__ import annotations
+
+from spec_compiler.dialects.arguments import ANY, Rules
+from spec_compiler.dialects.known import words
+
+# Theano's order of axes was the only one, then the default.
+_THEANO = {"dim_ordering": "th"}
+
+RULES = Rules(
+    renamed={
+        "Reshape": {"dims": "target_shape"},
+        "MaxPooling2D": {"poolsize": "pool_size", "stride": "strides"},
+        "AveragePooling2D": {"poolsize": "pool_size", "stride": "strides"},
+    },
+    silent={
+        "*": {"truncate_gradient": (-1,), "cache_enabled": (ANY,), "custom_name": (ANY,)},
+        "Activation": {"target": (ANY,), "beta": (ANY,)},
+        "MaxPooling2D": {"ignore_border": (True,)},
+        "AveragePooling2D": {"ignore_border": (True,)},
+    },
+    absent=dict.fromkeys(words("Convolution2D MaxPooling2D AveragePooling2D ZeroPadding2D UpSampling2D"), _THEANO),
+)

@@ -1,0 +1,167 @@
+"""Keras 1.x: how its layers differ from Keras 2's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spec_compiler.diagnostics import show
+from spec_compiler.dialects.arguments import ANY, Arguments, Rules
+
+_RECURRENT = {"output_dim": "units", "dropout_W": "dropout", "dropout_U": "recurrent_dropout"}
+_RATE = {"p": "rate"}
+_CONVOLUTION = {"nb_filter": "filters", "atrous_rate": "dilation_rate"}
+_SIDES = {
+    "Conv2D": ("nb_row", "nb_col"),
+    "Conv2DTranspose": ("nb_row", "nb_col"),
+    "SeparableConv2D": ("nb_row", "nb_col"),
+    "Conv3D": ("kernel_dim1", "kernel_dim2", "kernel_dim3"),
+}
+
+_MERGES = {
+    "sum": "Add",
+    "mul": "Multiply",
+    "concat": "Concatenate",
+    "ave": "Average",
+    "max": "Maximum",
+    "dot": "Dot",
+    "cos": "Dot",
+}
+
+
+def _kernel_size(args: Arguments) -> None:
+    sides = _SIDES[args.class_name]
+    if all(side in args.values for side in sides):
+        args.put("kernel_size", [args.values.pop(side) for side in sides], sides[0])
+
+
+def _separable(args: Arguments) -> None:
+    _kernel_size(args)
+    if "kernel_initializer" in args.values:
+        start = args.values.pop("kernel_initializer")
+        args.put("depthwise_initializer", start, "kernel_initializer")
+        args.put("pointwise_initializer", start, "kernel_initializer")
+
+
+def _transposed(args: Arguments) -> None:
+    _kernel_size(args)
+    # The size that the output would have anyway.
+    args.drop("output_shape")
+
+
+def _forget_bias(args: Arguments) -> None:
+    if "forget_bias_init" in args.values:
+        start = args.values.pop("forget_bias_init")
+        if start in ("one", "ones", "zero", "zeros"):
+            args.put("unit_forget_bias", start in ("one", "ones"), "forget_bias_init")
+        else:
+            args.refuse("forget_bias_init", f"forget_bias_init={show(start)} cannot be built, only 'one' and 'zero'")
+
+
+def _four_sides(args: Arguments) -> None:
+    # [top, bottom, left, right]
+    padding = args.values.get("padding")
+    if isinstance(padding, (list, tuple)) and len(padding) == 4:
+        args.values["padding"] = [list(padding[:2]), list(padding[2:])]
+
+
+def merge(args: Arguments) -> None:
+    """Turn `Merge` into the merging layer that its `mode` names."""
+    mode = args.values.pop("mode", "sum")
+    if not isinstance(mode, str) or mode not in _MERGES or args.values.get("mode_type", "raw") != "raw":
+        args.refuse("mode", f"Merge with mode={show(mode)} cannot be built: modes are {', '.join(_MERGES)}")
+        mode = "sum"
+    args.class_name = _MERGES[mode]
+    if mode == "concat":
+        args.rename("concat_axis", "axis")
+    if mode in ("dot", "cos"):
+        args.put("axes", _flat(args.values.get("dot_axes", -1)), "dot_axes")
+        args.values["normalize"] = mode == "cos"
+    for name in ("layers", "concat_axis", "dot_axes", "node_indices", "tensor_indices"):
+        args.drop(name)
+    for name in ("mode_type", "output_shape", "output_shape_type", "output_mask", "output_mask_type", "arguments"):
+        args.drop(name)
+
+
+def _flat(axes: Any) -> Any:
+    if isinstance(axes, (list, tuple)):
+        return [one[0] if isinstance(one, (list, tuple)) and len(one) == 1 else one for one in axes]
+    return axes
+
+
+def inline_object(value: dict[str, Any]) -> dict[str, Any] | None:
+    """`{"name": "MaxNorm", "m": 2}` in the later form `{"class_name": ..., "config": ...}`; None for all else."""
+    name = value.get("name")
+    if not isinstance(name, str) or "class_name" in value or "config" in value:
+        return None
+    config = {key: item for key, item in value.items() if key != "name"}
+    return {"class_name": _OBJECTS.get(name, name), "config": config}
+
+
+_OBJECTS = {"WeightRegularizer": "L1L2", "ActivityRegularizer": "L1L2", "L1L2Regularizer": "L1L2"}
+
+RULES = Rules(
+    classes={
+        **{f"Convolution{n}D": f"Conv{n}D" for n in (1, 2, 3)},
+        **{f"AtrousConvolution{n}D": f"Conv{n}D" for n in (1, 2)},
+        "Deconvolution2D": "Conv2DTranspose",
+        "SeparableConvolution2D": "SeparableConv2D",
+        "TimeDistributedDense": "Dense",
+    },
+    renamed={
+        "*": {
+            "W_regularizer": "kernel_regularizer",
+            "U_regularizer": "recurrent_regularizer",
+            "b_regularizer": "bias_regularizer",
+            "W_constraint": "kernel_constraint",
+            "U_constraint": "recurrent_constraint",
+            "b_constraint": "bias_constraint",
+            "init": "kernel_initializer",
+            "inner_init": "recurrent_initializer",
+            "inner_activation": "recurrent_activation",
+            "bias": "use_bias",
+            "border_mode": "padding",
+            "dim_ordering": "data_format",
+            "subsample": "strides",
+        },
+        "Dense": {"output_dim": "units"},
+        "LSTM": _RECURRENT,
+        "GRU": _RECURRENT,
+        "SimpleRNN": _RECURRENT,
+        "Embedding": {
+            "init": "embeddings_initializer",
+            "W_regularizer": "embeddings_regularizer",
+            "W_constraint": "embeddings_constraint",
+        },
+        "Conv1D": _CONVOLUTION | {"filter_length": "kernel_size", "subsample_length": "strides"},
+        "Conv2D": _CONVOLUTION,
+        "Conv3D": _CONVOLUTION,
+        "Conv2DTranspose": _CONVOLUTION,
+        "SeparableConv2D": _CONVOLUTION,
+        **{f"{kind}Pooling1D": {"pool_length": "pool_size", "stride": "strides"} for kind in ("Max", "Average")},
+        "UpSampling1D": {"length": "size"},
+        "Dropout": _RATE,
+        "SpatialDropout1D": _RATE,
+        "SpatialDropout2D": _RATE,
+        "SpatialDropout3D": _RATE,
+        "GaussianDropout": _RATE,
+        "GaussianNoise": {"sigma": "stddev"},
+        "BatchNormalization": {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"},
+        "PReLU": {"init": "alpha_initializer"},
+    },
+    silent={
+        "*": {"consume_less": (ANY,), "weights": (None,)},
+        "Embedding": {"dropout": (0, 0.0)},
+        "BatchNormalization": {"mode": (0,)},
+    },
+    values={"data_format": {"th": "channels_first", "tf": "channels_last"}},
+    steps={
+        "Merge": merge,
+        "Conv2D": _kernel_size,
+        "Conv3D": _kernel_size,
+        "Conv2DTranspose": _transposed,
+        "SeparableConv2D": _separable,
+        "LSTM": _forget_bias,
+        "ZeroPadding2D": _four_sides,
+    },
+    objects={"MaxNorm": {"m": "max_value"}, "MinMaxNorm": {"low": "min_value", "high": "max_value"}},
+)

@@ -1,0 +1,82 @@
+"""Keras 2.0 to 2.15, keras-team's and tf.keras's: how its layers differ from Keras 3's."""
+
+from __future__ import annotations
+
+from spec_compiler.dialects.arguments import ANY, Arguments, Rules
+
+_RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN")
+_ATTENTION = {"causal": (False,)}
+_KERNEL = dict.fromkeys(("kernel_regularizer", "kernel_constraint", "filters"), (None,)) | {"kernel_initializer": (ANY,)}
+
+
+def _one_axis(args: Arguments) -> None:
+    # tf.keras writes the axis of BatchNormalization as a list of one.
+    axis = args.values.get("axis")
+    if isinstance(axis, (list, tuple)) and len(axis) == 1:
+        args.values["axis"] = axis[0]
+
+
+def _cudnn_gru(args: Arguments) -> None:
+    args.values.setdefault("reset_after", True)
+    _cudnn(args)
+
+
+def _cudnn(args: Arguments) -> None:
+    # The layers that ran on NVIDIA's library alone could do nothing else, so their files do not say it.
+    args.values.setdefault("recurrent_activation", "sigmoid")
+    args.class_name = args.class_name.removeprefix("CuDNN")
+
+
+RULES = Rules(
+    classes={
+        "ThresholdedReLU": "ReLU",
+        "BatchNormalizationV1": "BatchNormalization",
+        "BatchNormalizationV2": "BatchNormalization",
+        "LSTMV2": "LSTM",
+        "GRUV2": "GRU",
+        "UnifiedLSTM": "LSTM",
+        "UnifiedGRU": "GRU",
+        "LayerNormalizationV2": "LayerNormalization",
+        "DenseV2": "Dense",
+    },
+    renamed={
+        "InputLayer": {"batch_input_shape": "batch_shape", "input_dtype": "dtype"},
+        "LeakyReLU": {"alpha": "negative_slope"},
+        "ReLU": {"theta": "threshold"},
+        "CategoryEncoding": {"max_tokens": "num_tokens"},
+    },
+    silent={
+        # The first layer of a Sequential states its input's shape; its reader has taken it from here.
+        "*": dict.fromkeys(("batch_input_shape", "input_shape", "input_dtype", "input_length", "input_dim"), (ANY,)),
+        "BatchNormalization": {
+            "renorm": (False, None),
+            "renorm_clipping": (ANY,),
+            "renorm_momentum": (ANY,),
+            "fused": (ANY,),
+            "virtual_batch_size": (None,),
+            "adjustment": (None,),
+            "experimental_sync": (ANY,),
+        },
+        **{name: {"time_major": (False, None), "implementation": (ANY,)} for name in _RECURRENT},
+        **{f"{name}Cell": {"implementation": (ANY,)} for name in ("LSTM", "GRU", "SimpleRNN")},
+        **{f"ConvLSTM{n}D": {"time_major": (False, None), "implementation": (ANY,)} for n in (1, 2, 3)},
+        "Embedding": {"input_length": (ANY,), "sparse": (False, None)},
+        "DepthwiseConv1D": _KERNEL,
+        "DepthwiseConv2D": _KERNEL,
+        "MultiHeadAttention": {
+            "query_shape": (ANY,),
+            "key_shape": (ANY,),
+            "value_shape": (ANY,),
+            "softmax_robust_masking": (False,),
+        },
+        "Attention": _ATTENTION,
+        "AdditiveAttention": _ATTENTION,
+        **{
+            f"Random{name}": {"rng_type": (ANY,), "force_generator": (ANY,)}
+            for name in ["Flip", "Rotation", "Zoom", "Translation", "Contrast", "Brightness", "Crop", "Height", "Width"]
+        },
+    },
+    absent={"GRU": {"reset_after": False}, "GRUCell": {"reset_after": False}},
+    steps={"BatchNormalization": _one_axis, "CuDNNGRU": _cudnn_gru, "CuDNNLSTM": _cudnn},
+    objects={"*": {"dtype": None}},
+)

@@ -1,0 +1,163 @@
+"""From files, text and mappings to model specs: `load_spec`, `parse_spec`, `validate`, `validate_text`. No torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from spec_compiler.diagnostics import (
+    BAD_ARCHIVE,
+    INVALID_VALUE,
+    LIMIT_EXCEEDED,
+    NON_FINITE_NUMBER,
+    UNSUPPORTED,
+    Diagnostic,
+    Report,
+    Reporter,
+    Span,
+    SpecError,
+    show,
+)
+from spec_compiler.dialects import read, read_data
+from spec_compiler.source import LIMITS, Document, load, parse
+from spec_compiler.specs.model import ModelSpec
+
+Source = str | os.PathLike[str] | Mapping[str, Any]
+
+_HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
+
+
+def load_spec(source: Source) -> ModelSpec:
+    """The model that a file states, or a mapping in hand, as `json.load` gives it.
+
+    A file is JSON or YAML, of any Keras or in the short form, or a `.keras` archive. Raises SpecError with every
+    fault; its message is what `validate` prints.
+    """
+    return _sound(*_load(source))
+
+
+def parse_spec(text: str | bytes) -> ModelSpec:
+    """The model that a text of JSON or YAML states; raises SpecError with every fault."""
+    return _sound(*_parse(text))
+
+
+def validate(source: Source) -> Report:
+    """All that is wrong with a model, in a file or a mapping in hand: names, arguments, references and shapes.
+
+    Never raises for a bad spec or a file that cannot be read; `.ok` says whether there are errors, `str()` prints all.
+    """
+    return _checked(*_load(source))
+
+
+def validate_text(text: str | bytes) -> Report:
+    """All that is wrong with a model in a text of JSON or YAML."""
+    return _checked(*_parse(text))
+
+
+def _sound(reporter: Reporter, spec: ModelSpec | None) -> ModelSpec:
+    reporter.raise_if_errors()
+    assert spec is not None  # or an error was reported
+    return spec
+
+
+def _checked(reporter: Reporter, spec: ModelSpec | None) -> Report:
+    if spec is not None:
+        from spec_compiler.passes import check
+
+        check(spec, reporter)
+    return reporter.result()
+
+
+def _parse(text: str | bytes) -> tuple[Reporter, ModelSpec | None]:
+    try:
+        return _read(parse(text))
+    except SpecError as error:
+        return _failed(error)
+
+
+def _load(source: Source) -> tuple[Reporter, ModelSpec | None]:
+    if isinstance(source, Mapping):
+        return _read_mapping(dict(source))
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(f"expected a path or a mapping, got {type(source).__name__}")
+    try:
+        suffix = Path(source).suffix.lower()
+        if suffix in _HDF5:
+            raise _refused(source, "the model in an HDF5 file cannot be read yet", "write it out with model.to_json()")
+        return _read_archive(source) if suffix == ".keras" else _read(load(source))
+    except SpecError as error:
+        return _failed(error)
+
+
+def _failed(error: SpecError) -> tuple[Reporter, None]:
+    reporter = Reporter()
+    reporter.extend(error.diagnostics)
+    return reporter, None
+
+
+def _read(document: Document) -> tuple[Reporter, ModelSpec | None]:
+    reporter = Reporter(document)
+    reporter.extend(document.warnings)
+    return reporter, read(document, reporter)
+
+
+def _read_archive(path: str | os.PathLike[str]) -> tuple[Reporter, ModelSpec | None]:
+    from spec_compiler.source.archive import read_member
+
+    config = read_member(path, "config.json")
+    if config is None:
+        message = "the archive has no 'config.json', so it holds no model"
+        raise SpecError(Diagnostic(BAD_ARCHIVE, message, span=Span(os.fspath(path), 1, 1)))
+    reporter, spec = _read(parse(config, f"{os.fspath(path)}!config.json", "json"))
+    if spec is not None and spec.origin is not None and spec.origin.keras_version is None:
+        spec._origin = replace(spec.origin, keras_version=_version(read_member(path, "metadata.json")))
+    return reporter, spec
+
+
+def _version(metadata: bytes | None) -> str | None:
+    """The Keras version in an archive's `metadata.json`, if that is readable."""
+    try:
+        data = parse(metadata or b"", "metadata.json", "json").data
+    except SpecError:
+        return None
+    version = data.get("keras_version") if isinstance(data, dict) else None
+    return version if isinstance(version, str) else None
+
+
+def _read_mapping(data: dict[Any, Any]) -> tuple[Reporter, ModelSpec | None]:
+    reporter = Reporter()
+    if not _is_plain(data, reporter):
+        return reporter, None
+    return reporter, read_data(data, reporter)
+
+
+def _is_plain(data: Any, reporter: Reporter) -> bool:
+    """Whether a value in hand could have come from a file: plain data within the limits; reported when not."""
+    pending: list[tuple[Any, int, tuple[str | int, ...]]] = [(data, 1, ())]
+    nodes = 0
+    while pending:
+        value, depth, path = pending.pop()
+        nodes += 1
+        if depth > LIMITS.max_depth or nodes > LIMITS.max_nodes:
+            what = "deeply nested" if depth > LIMITS.max_depth else "large"
+            reporter.report(LIMIT_EXCEEDED, f"the mapping is too {what} for a model", path[:8])
+            return False
+        if isinstance(value, dict):
+            pending += [(one, depth + 1, (*path, key)) for key, one in value.items()]
+        elif isinstance(value, (list, tuple)):
+            pending += [(one, depth + 1, (*path, i)) for i, one in enumerate(value)]
+        elif isinstance(value, float) and value - value != 0.0:
+            reporter.report(NON_FINITE_NUMBER, f"{value} is no number a model can hold", path)
+            return False
+        elif value is not None and not isinstance(value, (str, int, float)):
+            message = f"expected plain data (mappings, lists, text, numbers), got {show(value)}"
+            reporter.report(INVALID_VALUE, message, path)
+            return False
+    return True
+
+
+def _refused(path: str | os.PathLike[str], message: str, help: str) -> SpecError:
+    return SpecError(Diagnostic(UNSUPPORTED, message, span=Span(os.fspath(path), 1, 1), help=help))
