@@ -49,6 +49,8 @@ PositiveFloat = Annotated[float, BeforeValidator(_exact_float), Field(gt=0, allo
 NonNegativeFloat = Annotated[float, BeforeValidator(_exact_float), Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, BeforeValidator(_exact_float), Field(ge=0, le=1)]
 """A fraction, 0 to 1."""
+OpenRate = Annotated[float, BeforeValidator(_exact_float), Field(ge=0, lt=1)]
+"""A fraction, 0 to less than 1."""
 Seed = Annotated[int, BeforeValidator(_exact_int)] | None
 """None: drawn from the global generator, which `set_random_seed` sets."""
 

@@ -15,13 +15,16 @@ _FAMILIES = {
     "Convolution1DTranspose Convolution2DTranspose Convolution3DTranspose",
     "conv_depthwise": "DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D "
     "SeparableConvolution1D SeparableConvolution2D",
-    "recurrent": "LSTM",
+    "recurrent": "LSTM GRU SimpleRNN LSTMCell GRUCell SimpleRNNCell",
+    "recurrent_cells": "RNN StackedRNNCells",
     "attention": "MultiHeadAttention",
     "wrappers": "Bidirectional",
     "reshaping": "Flatten Reshape Permute RepeatVector",
     "activation": "Activation ReLU LeakyReLU ELU Softmax PReLU",
     "preprocessing": "Rescaling",
     "merging": "Add Subtract Multiply Average Maximum Minimum Concatenate Dot",
+    "regularization": "Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D GaussianNoise GaussianDropout AlphaDropout "
+    "ActivityRegularization",
 }
 
 _FAMILY_OF = {name: family for family, names in _FAMILIES.items() for name in names.split()}

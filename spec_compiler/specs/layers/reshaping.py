@@ -30,12 +30,14 @@ TargetShape = Annotated[
 ]
 
 
+ImageFormat = Annotated[DataFormat, BeforeValidator(lambda v: "channels_last" if v in (None, "default") else v)]
+"""Where the channels are; null, or old Keras's "default", is `channels_last`."""
+
+
 class Flatten(LayerSpec):
     """Make one axis of all but the batch axis: (batch, a, b, …) -> (batch, a * b * …)."""
 
-    data_format: Annotated[DataFormat, BeforeValidator(lambda v: "channels_last" if v in (None, "default") else v)] = (
-        "channels_last"
-    )
+    data_format: ImageFormat = "channels_last"
     """`channels_first`: the channels, behind the batch axis, are moved to the end first."""
 
     def infer_shape(self, x: Shape) -> Shape:
