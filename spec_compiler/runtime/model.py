@@ -301,7 +301,7 @@ class Sequential(Model):
             added.insert(0, InputLayer(batch_shape=spec._batch_input_shape, dtype=dtype, name=f"{spec.name}_input"))
         if any(member.name == spec.name for member in self.spec.members()):
             raise ValueError(f"model '{self.name}' has a layer '{spec.name}' already: the names must be unique")
-        self._layers += added
+        self._layers.extend(added)
         self._changed()
         try:
             self.graph  # noqa: B018 (checked now, so that the error names the layer being added)
