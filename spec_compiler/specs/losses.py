@@ -296,6 +296,9 @@ SHORT_NAMES = {
     "BCE": BinaryCrossentropy,
     "kld": KLDivergence,
     "KLD": KLDivergence,
+    # compile() takes the cross-entropy that fits the shapes; these say that the name is known.
+    "crossentropy": CategoricalCrossentropy,
+    "ce": CategoricalCrossentropy,
     # Keras 2's names.
     "kullback_leibler_divergence": KLDivergence,
     "logcosh": LogCosh,

@@ -27,7 +27,9 @@ def _each(kind: str) -> BeforeValidator:
 
         if isinstance(value, (list, tuple)):
             return [resolve_at(i, item) for i, item in enumerate(value)]
-        return resolve(kind, value)
+        found = resolve(kind, value)
+        # A name stays one: shapes decide what "accuracy" is, and "mse" is what the logs call it.
+        return value if isinstance(value, str) else found
 
     def resolve_at(key: str | int, value: Any) -> Any:
         try:
