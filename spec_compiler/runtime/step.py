@@ -5,6 +5,7 @@ A step neither waits for the device nor reads a number back from it: losses and 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -65,6 +66,10 @@ class Step:
 
     def _make_optimizer(self, optimizer: Any, trained: list[Weight]) -> None:
         parameters = [p for weight in trained for p in weight.parameters]
+        if not parameters:
+            warnings.warn("the model has no weights that train", RuntimeWarning, stacklevel=5)
+            self.optimizer: Optimizer | None = None
+            return
         names = [weight.variable.name.rpartition("/")[2] for weight in trained for _ in weight.parameters]
         held = optimizer.param_groups[0]["params"] if isinstance(optimizer, Optimizer) else []
         same = [id(p) for p in held] == [id(p) for p in parameters]
@@ -73,12 +78,20 @@ class Step:
 
     def train(self, batch: Batch) -> None:
         """Forward, backward, one step of the optimizer; losses and metrics are added up."""
+        if self.optimizer is None:
+            self.test(batch)
+            return
         self.optimizer.zero_grad()
         total = self._evaluate(batch)
         self.optimizer.scale_loss(total).backward()
         self.optimizer.step()
         if self.constrained:
             self._constrain()
+
+    def finish(self) -> None:
+        """What the optimizer does once training ends."""
+        if self.optimizer is not None:
+            self.optimizer.finalize()
 
     @torch.no_grad()
     def test(self, batch: Batch) -> None:

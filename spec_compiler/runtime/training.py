@@ -137,7 +137,7 @@ class Trainer:
             help = "give compile() a loss, e.g. loss='mse'"
             raise SpecError(Diagnostic(MISSING_LOSS, f"model '{self.name}' has no loss to train on", help=help))
         self._step.prepare(self._optimizer, train)
-        if train:
+        if train and self._step.optimizer is not None:
             self._optimizer = self._step.optimizer
         return self._step
 
@@ -236,7 +236,7 @@ class Trainer:
             watch.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
-        step.optimizer.finalize()
+        step.finish()
         step.module.eval()
         watch.on_train_end(logs if initial_epoch < epochs else None)
         return self.history
@@ -341,18 +341,20 @@ class Trainer:
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """One step on one batch; losses and metrics since they were last reset, as `evaluate` returns them."""
+        """One step on one batch; its losses and metrics, as `evaluate` returns them."""
         (batch,) = self._adapt(x, y, sample_weight, batch_size=2**31, class_weight=class_weight)
         step = self._ready(train=True)
+        step.reset()
         step.module.train()
         step.train(batch)
         step.module.eval()
         return step.result() if return_dict else _numbers(step.result())
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        """Losses and metrics of one batch, added to those since they were last reset."""
+        """Losses and metrics of one batch, as `evaluate` returns them."""
         (batch,) = self._adapt(x, y, sample_weight, batch_size=2**31)
         step = self._ready(train=False)
+        step.reset()
         step.module.eval()
         step.test(batch)
         return step.result() if return_dict else _numbers(step.result())
@@ -360,11 +362,6 @@ class Trainer:
     def predict_on_batch(self, x: Any) -> Any:
         """The model's outputs for one batch, as numpy arrays."""
         return self.predict(x, batch_size=2**31, verbose=0)
-
-    def reset_metrics(self) -> None:
-        """Start losses and metrics anew; `fit` and `evaluate` do so themselves."""
-        if self._step is not None:
-            self._step.reset()
 
 
 def fit_arguments(training: TrainingSpec) -> dict[str, Any]:
