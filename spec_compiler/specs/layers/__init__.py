@@ -15,6 +15,15 @@ _FAMILIES = {
     "Convolution1DTranspose Convolution2DTranspose Convolution3DTranspose",
     "conv_depthwise": "DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D "
     "SeparableConvolution1D SeparableConvolution2D",
+    "pooling": "MaxPooling1D MaxPooling2D MaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D "
+    "MaxPool1D MaxPool2D MaxPool3D AvgPool1D AvgPool2D AvgPool3D "
+    "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
+    "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D "
+    "GlobalAvgPool1D GlobalAvgPool2D GlobalAvgPool3D GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D "
+    "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D "
+    "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D",
+    "padding": "ZeroPadding1D ZeroPadding2D ZeroPadding3D Cropping1D Cropping2D Cropping3D",
+    "upsampling": "UpSampling1D UpSampling2D UpSampling3D",
     "recurrent": "LSTM GRU SimpleRNN LSTMCell GRUCell SimpleRNNCell",
     "recurrent_cells": "RNN StackedRNNCells",
     "attention": "MultiHeadAttention",
@@ -22,6 +31,7 @@ _FAMILIES = {
     "reshaping": "Flatten Reshape Permute RepeatVector",
     "activation": "Activation ReLU LeakyReLU ELU Softmax PReLU",
     "preprocessing": "Rescaling",
+    "normalization": "BatchNormalization LayerNormalization GroupNormalization RMSNormalization UnitNormalization",
     "merging": "Add Subtract Multiply Average Maximum Minimum Concatenate Dot",
     "regularization": "Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D GaussianNoise GaussianDropout AlphaDropout "
     "ActivityRegularization",

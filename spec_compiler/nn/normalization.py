@@ -1,0 +1,121 @@
+"""Normalizations as Keras computes them, where torch's own differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class MovingStatistics(nn.modules.batchnorm._BatchNorm):
+    """Batch normalization over axis 1 whose moving variance is of the batch's own variance, and which knows masks.
+
+    torch multiplies the batch's variance by n / (n - 1) before it goes into the moving one; Keras does not. While
+    `frozen`, the moving statistics are used, and stay, in training too. `scale` and `center` tell whether there is a
+    weight and a bias.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        *,
+        scale: bool = True,
+        center: bool = True,
+        frozen: bool = False,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine=scale or center)
+        if not scale:
+            self.register_parameter("weight", None)
+        if not center:
+            self.register_parameter("bias", None)
+        self.frozen = frozen
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, training: bool | None = None) -> Tensor:
+        training = (self.training if training is None else training) and not self.frozen
+        if not training:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        n = x.numel() // x.shape[1]
+        # torch's kernel knows no masks, and refuses a batch of one value.
+        if mask is not None or n == 1:
+            return self.masked(x, mask)
+        mean, variance = torch.zeros_like(self.running_mean), torch.zeros_like(self.running_var)
+        y = F.batch_norm(x, mean, variance, self.weight, self.bias, training=True, momentum=1.0, eps=self.eps)
+        self.update(mean, variance * ((n - 1) / n))
+        return y
+
+    def masked(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Training on the elements at which `mask`, which broadcasts to `x`, is true; on all without one."""
+        dims = [0, *range(2, x.dim())]
+        shape = [1, -1] + [1] * (x.dim() - 2)
+        if mask is None:
+            variance, mean = torch.var_mean(x, dims, correction=0)
+        else:
+            mask = mask.expand_as(x)
+            # Keras's `epsilon()`: a channel without any element has mean and variance 0.
+            n = mask.sum(dims).to(x.dtype) + 1e-7
+            mean = torch.where(mask, x, 0.0).sum(dims) / n
+            variance = torch.where(mask, x - mean.view(shape), 0.0).square().sum(dims) / n
+        self.update(mean.detach(), variance.detach())
+        y = (x - mean.view(shape)) * torch.rsqrt(variance + self.eps).view(shape)
+        if self.weight is not None:
+            y = y * self.weight.view(shape)
+        return y if self.bias is None else y + self.bias.view(shape)
+
+    def update(self, mean: Tensor, variance: Tensor) -> None:
+        """Bring the moving statistics a step towards the batch's."""
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)
+
+
+class BatchNorm1d(MovingStatistics, nn.BatchNorm1d):
+    """Batch normalization over (batch, channels) or (batch, channels, steps), with Keras's moving variance."""
+
+
+class BatchNorm2d(MovingStatistics, nn.BatchNorm2d):
+    """Batch normalization over (batch, channels, height, width), with Keras's moving variance."""
+
+
+class BatchNorm3d(MovingStatistics, nn.BatchNorm3d):
+    """Batch normalization over (batch, channels, depth, height, width), with Keras's moving variance."""
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group normalization with a weight or a bias alone, and of samples that have one value a group."""
+
+    def __init__(
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, *, scale: bool = True, center: bool = True
+    ) -> None:
+        super().__init__(num_groups, num_channels, eps, affine=scale or center)
+        if not scale:
+            self.register_parameter("weight", None)
+        if not center:
+            self.register_parameter("bias", None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.weight is not None or self.bias is None:
+            return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+        # torch's kernel cannot be exported with a bias alone.
+        y = torch.group_norm(x, self.num_groups, eps=self.eps)
+        return y + self.bias.view(-1, *[1] * (x.dim() - 2))
+
+
+class AxisLayerNorm(nn.Module):
+    """Layer normalization over the axes `dim`, which need not be the last ones; weight and bias have their lengths."""
+
+    def __init__(
+        self, shape: Sequence[int], dim: Sequence[int], eps: float = 1e-5, *, scale: bool = True, center: bool = True
+    ) -> None:
+        super().__init__()
+        self.dim = tuple(dim)
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(*shape)) if scale else None
+        self.bias = nn.Parameter(torch.zeros(*shape)) if center else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        last = tuple(range(-len(self.dim), 0))
+        x = x.movedim(self.dim, last)
+        return F.layer_norm(x, x.shape[-len(last) :], self.weight, self.bias, self.eps).movedim(last, self.dim)

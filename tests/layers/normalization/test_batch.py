@@ -1,0 +1,80 @@
+"""Batch normalization beyond what Keras 3 can be asked: several axes, and what it is to torch's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from spec_compiler.diagnostics import Reporter
+from spec_compiler.lowering.lower import assign, build, parameters_of, read, weights
+from spec_compiler.lowering.to_fx import lower_graph
+from spec_compiler.nn.normalization import BatchNorm1d, BatchNorm2d
+from spec_compiler.passes import check
+from spec_compiler.specs.layers.core import InputLayer
+from spec_compiler.specs.layers.normalization import BatchNormalization
+from spec_compiler.specs.model import SequentialSpec
+
+
+@pytest.mark.parametrize("axes", [[1, 3], [3, 1], [-1, 2], [1, 2, 3]])
+def test_several_axes_have_a_statistic_each_place(axes: list[int]) -> None:
+    """tf_keras 2 takes a list of axes: weights of every axis' length, 1 for those that are averaged over."""
+    shape = (6, 3, 4, 5)
+    layers = [InputLayer(batch_shape=(None, *shape[1:])), BatchNormalization(axis=axes, momentum=0.8, name="norm")]
+    graph = check(SequentialSpec(name="model", layers=layers), Reporter())
+    assert graph is not None
+    lowered = lower_graph(graph)
+    module = build(lowered).train()
+    kept = {axis % 4 for axis in axes}
+    reduced = tuple(i for i in range(4) if i not in kept)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape).astype("float32")
+    values = {}
+    with torch.no_grad():
+        for layer, variable, rules in weights(lowered):
+            assert variable.shape == tuple(n if i in kept else 1 for i, n in enumerate(shape))
+            values[variable.name] = np.abs(rng.standard_normal(variable.shape)).astype("float32") + 0.5
+            assign(parameters_of(module, layer, rules), rules, torch.from_numpy(values[variable.name]))
+        y = module(torch.from_numpy(x)).numpy()
+    mean, variance = x.mean(reduced, keepdims=True), x.var(reduced, keepdims=True)
+    expected = (x - mean) / np.sqrt(variance + 1e-3) * values["gamma"] + values["beta"]
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+    after = {v.name: read(parameters_of(module, layer, rules), v, rules) for layer, v, rules in weights(lowered)}
+    np.testing.assert_allclose(after["moving_mean"], 0.8 * values["moving_mean"] + 0.2 * mean, rtol=1e-5, atol=1e-6)
+    wanted = 0.8 * values["moving_variance"] + 0.2 * variance
+    np.testing.assert_allclose(after["moving_variance"], wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_in_inference_it_is_torchs_own() -> None:
+    stock, own = nn.BatchNorm2d(5), BatchNorm2d(5)
+    state = {key: value.float().uniform_(0.5, 2) if value.dim() else value for key, value in stock.state_dict().items()}
+    stock.load_state_dict(state)
+    own.load_state_dict(state)
+    x = torch.randn(3, 5, 4, 2)
+    assert torch.equal(stock.eval()(x), own.eval()(x))
+
+
+def test_frozen_keeps_its_statistics_in_training() -> None:
+    norm = BatchNorm1d(3, frozen=True).train()
+    x = torch.randn(8, 3) + 5
+    assert torch.equal(norm(x), norm.eval()(x))
+    assert not norm.running_mean.any()
+
+
+def test_a_call_may_say_that_it_does_not_train() -> None:
+    norm = BatchNorm1d(3).train()
+    x = torch.randn(8, 3) + 5
+    assert torch.equal(norm(x, training=False), norm.eval()(x))
+    assert not norm.running_mean.any()
+    norm(x, training=True)
+    assert norm.running_mean.all()
+
+
+def test_shared_twice_both_calls_move_the_statistics() -> None:
+    """The first call's gradient does not depend on statistics that the second one moved."""
+    norm = BatchNorm1d(3).train()
+    x = torch.randn(8, 3, requires_grad=True)
+    norm(norm(x)).square().sum().backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
