@@ -24,7 +24,7 @@ from spec_compiler.specs import registry
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.faults import report_faults
 from spec_compiler.specs.layers.core import InputLayer
-from spec_compiler.specs.model import CallSpec, FunctionalSpec, Placed, Ref
+from spec_compiler.specs.model import CallSpec, FunctionalSpec, Placed, Ref, refs_in
 from tests.layers import keras_oracle
 from tests.layers.cases import Case
 
@@ -80,15 +80,22 @@ def make_pair(case: Case) -> Pair:
 def read_model(model: keras.Model) -> FunctionalSpec:
     """Our spec of a functional Keras model."""
     config = json.loads(model.to_json())["config"]
+    # A mask that travels is a step of Keras's graph, and an argument of the call that takes it: ours makes its own.
+    steps = {item["name"] for item in config["layers"] if str(item.get("module")).startswith("keras.src.ops")}
     placed = []
     for item in config["layers"]:
         calls = [CallSpec(tuple(_refs(node["args"])), _refs(node["kwargs"])) for node in item["inbound_nodes"]]
         for call in calls:
-            # A call of defaults alone says nothing.
-            call.kwargs = {key: value for key, value in call.kwargs.items() if value is not None and key != "training"}
-        placed.append(Placed(layer_of(item), calls))
+            call.kwargs = {key: value for key, value in call.kwargs.items() if _is_stated(key, value, steps)}
+        if item["name"] not in steps:
+            placed.append(Placed(layer_of(item), calls))
     inputs, outputs = (_tensors(config[key]) for key in ("input_layers", "output_layers"))
     return FunctionalSpec(name=config["name"], placed=placed, inputs=inputs, outputs=outputs)
+
+
+def _is_stated(key: str, value: Any, steps: set[str]) -> bool:
+    travelling = key == "mask" and isinstance(value, Ref) and value.layer in steps
+    return value is not None and key != "training" and not travelling
 
 
 def layer_of(item: dict[str, Any]) -> LayerSpec:
@@ -206,7 +213,7 @@ def _run_ours(pair: Pair, training: bool) -> tuple[list[torch.Tensor], list[torc
 
 def _run_keras(pair: Pair, training: bool) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     inputs = _leaves(pair.arrays)
-    return _flat(pair.oracle(inputs, training=training)), inputs
+    return _flat(keras_oracle.run(pair.oracle, inputs, training)), inputs
 
 
 def _leaves(arrays: Sequence[np.ndarray[Any, Any]]) -> list[torch.Tensor]:
@@ -246,7 +253,7 @@ def _assert_masks_and_penalties(pair: Pair) -> None:
     module = build(lowered).eval()
     module.load_state_dict(pair.module.state_dict())
     with torch.no_grad():
-        outputs = _flat(pair.oracle([torch.from_numpy(a) for a in pair.arrays], training=False))
+        outputs = _flat(keras_oracle.run(pair.oracle, [torch.from_numpy(a) for a in pair.arrays], training=False))
         theirs = [keras_oracle.mask_of(output) for output in outputs]
         _, ours, penalties = module(*[torch.from_numpy(a) for a in pair.arrays])
     assert [m is not None for m in ours] == [m is not None for m in theirs], "masks out: which outputs have one"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
@@ -105,6 +106,33 @@ def randomize(model: keras.Model, rng: np.random.Generator) -> list[np.ndarray[A
         values.append(value)
     model.set_weights(values)
     return values
+
+
+def _average_pool(inputs: Any, pool_size: Any, strides: Any, padding: str, data_format: str) -> Any:
+    """Average pooling that leaves padding out of the mean, as Keras's documentation, TensorFlow and JAX have it.
+
+    Keras's torch backend repeats the edge instead and counts it, where the padding is not the same on both sides.
+    """
+    if padding != "same":
+        return _torch_average_pool(inputs, pool_size, strides, padding, data_format)
+    pads = [(0, 0)] * inputs.ndim
+    first = 1 if data_format == "channels_last" else 2
+    for axis, (size, step) in enumerate(zip(pool_size, strides, strict=True), first):
+        n = inputs.shape[axis]
+        total = max((-(-n // step) - 1) * step + size - n, 0)
+        pads[axis] = (total // 2, total - total // 2)
+    padded, inside = (keras.ops.pad(x, pads) for x in (inputs, torch.ones_like(inputs)))
+    sums, counts = (_torch_average_pool(x, pool_size, strides, "valid", data_format) for x in (padded, inside))
+    return sums / counts
+
+
+_torch_average_pool = keras.src.backend.nn.average_pool
+
+
+def run(model: keras.Model, inputs: list[torch.Tensor], training: bool) -> Any:
+    """The model's outputs."""
+    with mock.patch.object(keras.src.backend.nn, "average_pool", _average_pool):
+        return model(inputs, training=training)
 
 
 def config_of(layer: keras.Layer) -> dict[str, Any]:

@@ -7,6 +7,12 @@ import pytest
 from tests.layers.cases import Case, all_cases, bad_cases, one_a_class
 from tests.layers.check import check_exports, check_layer, check_refused
 
+# What Keras says of its own: masks it drops, copies numpy makes.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning:keras"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:keras"),
+]
+
 CASES = all_cases()
 
 

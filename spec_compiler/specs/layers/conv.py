@@ -27,11 +27,37 @@ from spec_compiler.specs.types import (
 )
 
 
-class Spatial(LayerSpec):
-    """What layers over one to three spatial axes share: where the channels are, and which layout torch wants."""
+class ChannelsLast(LayerSpec):
+    """A layer over one to three spatial axes, with the channels behind them."""
 
     rank: ClassVar[int]
     """Number of spatial axes."""
+
+    @property
+    def channels_first(self) -> bool:
+        """Whether the channels stand before the spatial axes."""
+        return False
+
+    @property
+    def channel_axis(self) -> int:
+        """The channels' axis in Keras's order."""
+        return 1 if self.channels_first else -1
+
+    def layout(self, rank: int) -> Layout:
+        return "keras" if self.channels_first else "channels_first"
+
+    def spatial_dims(self, x: Shape) -> Shape:
+        """Lengths of the spatial axes of an input."""
+        require_rank(x, self.rank + 2, type(self).__name__)
+        return x[2:] if self.channels_first else x[1:-1]
+
+    def with_dims(self, x: Shape, dims: Shape, channels: int | None) -> Shape:
+        """A shape like `x` with other spatial lengths and channels."""
+        return (x[0], channels, *dims) if self.channels_first else (x[0], *dims, channels)
+
+
+class Spatial(ChannelsLast):
+    """A layer over one to three spatial axes, with the channels behind or before them."""
 
     data_format: DataFormat = "channels_last"
     """Whether the channels are the last axis or stand behind the batch axis."""
@@ -44,22 +70,9 @@ class Spatial(LayerSpec):
             config = {**config, "data_format": "channels_last"}
         return config
 
-    def layout(self, rank: int) -> Layout:
-        return "keras" if self.data_format == "channels_first" else "channels_first"
-
     @property
-    def channel_axis(self) -> int:
-        """The channels' axis in Keras's order."""
-        return 1 if self.data_format == "channels_first" else -1
-
-    def spatial_dims(self, x: Shape) -> Shape:
-        """Lengths of the spatial axes of an input."""
-        require_rank(x, self.rank + 2, type(self).__name__)
-        return x[2:] if self.data_format == "channels_first" else x[1:-1]
-
-    def with_dims(self, x: Shape, dims: Shape, channels: int | None) -> Shape:
-        """A shape like `x` with other spatial lengths and channels."""
-        return (x[0], channels, *dims) if self.data_format == "channels_first" else (x[0], *dims, channels)
+    def channels_first(self) -> bool:
+        return self.data_format == "channels_first"
 
 
 class Windowed(Spatial):

@@ -1,0 +1,122 @@
+"""Lowerings of `specs.layers.pooling`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.fx import Proxy
+
+from spec_compiler.lowering.call import Call
+from spec_compiler.lowering.conv import compact, differing
+from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.table import lowers
+from spec_compiler.nn import pooling as nn_pooling
+from spec_compiler.specs.layers.pooling import (
+    AdaptiveAveragePooling,
+    AdaptiveMaxPooling,
+    AdaptivePooling,
+    AveragePooling,
+    GlobalAveragePooling,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling,
+    MaxPooling,
+    Pooling,
+)
+
+MAX_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
+AVERAGE_POOL = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
+ADAPTIVE_MAX_POOL = {1: nn.AdaptiveMaxPool1d, 2: nn.AdaptiveMaxPool2d, 3: nn.AdaptiveMaxPool3d}
+ADAPTIVE_AVERAGE_POOL = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
+
+
+@lowers(MaxPooling)
+def max_pooling(layer: MaxPooling, call: Call, x: Proxy) -> Any:
+    return _pool(layer, call, x, MAX_POOL[layer.rank], nn_pooling.same_max_pool)
+
+
+@lowers(AveragePooling)
+def average_pooling(layer: AveragePooling, call: Call, x: Proxy) -> Any:
+    return _pool(layer, call, x, AVERAGE_POOL[layer.rank], nn_pooling.same_average_pool)
+
+
+def _pool(layer: Pooling, call: Call, x: Proxy, module: type[nn.Module], by_data: Callable[..., Any]) -> Any:
+    windows = list(zip(layer.spatial_dims(call.shapes[0]), layer.pool_size, layer.steps, strict=True))
+    overhangs = [overhang(n, k, s) if layer.padding == "same" else (0, 0) for n, k, s in windows]
+    if None in overhangs:
+        return call.function(by_data, x, layer.pool_size, layer.steps)
+    found = [pair for pair in overhangs if pair is not None]
+    # torch pads both sides alike. With ceil_mode the last window may reach beyond that; but at stride 1 there is no
+    # room for it, and a window is had before the first instead, which is dropped.
+    first = [int(s == 1 and after > before) for (before, after), s in zip(found, layer.steps, strict=True)]
+    padding = [before + extra for (before, _), extra in zip(found, first, strict=True)]
+    uneven = any(after > before and s > 1 for (before, after), s in zip(found, layer.steps, strict=True))
+    whole = not uneven and not any(padding)
+    kwargs = differing({
+        "stride": (compact(layer.steps), compact(layer.pool_size)),
+        "padding": (compact(padding), 0),
+        "ceil_mode": (uneven, False),
+        "count_include_pad": (isinstance(layer, MaxPooling) or whole, True),
+    })  # fmt: skip
+    if isinstance(layer, MaxPooling):
+        kwargs.pop("count_include_pad", None)
+    y = call.module(ModuleExpr(module, compact(layer.pool_size), **kwargs))(x)
+    if any(first):
+        y = y[(slice(None), slice(None), *(slice(1, None) if extra else slice(None) for extra in first))]
+    return y
+
+
+def overhang(n: int | None, size: int, stride: int) -> tuple[int, int] | None:
+    """How far the first and the last of `ceil(n / stride)` windows reach out of an axis, at most, over its lengths.
+
+    None when n is unknown and how far the first reaches hangs on it.
+    """
+    totals = [max(size - (rest or stride), 0) for rest in (range(stride) if n is None else [n % stride])]
+    befores = {total // 2 for total in totals}
+    return (befores.pop(), max(total - total // 2 for total in totals)) if len(befores) == 1 else None
+
+
+@lowers(GlobalAveragePooling)
+def global_average_pooling(layer: GlobalAveragePooling, call: Call, x: Proxy) -> Any:
+    return x.mean(_axes(layer, call), **_keepdim(layer))
+
+
+@lowers(GlobalAveragePooling1D)
+def masked_average(layer: GlobalAveragePooling1D, call: Call, x: Proxy) -> Any:
+    mask = call.mask
+    if mask is None:
+        return global_average_pooling(layer, call, x)
+    (axis,) = layer.spatial_axes
+    dim = call.axis(axis)
+    weight = mask.unsqueeze(3 - dim)
+    kept = torch.where(weight, x, 0)  # type: ignore[call-overload]
+    return kept.sum(dim, **_keepdim(layer)) / weight.sum(dim, **_keepdim(layer))
+
+
+@lowers(GlobalMaxPooling)
+def global_max_pooling(layer: GlobalMaxPooling, call: Call, x: Proxy) -> Any:
+    return x.amax(_axes(layer, call), **_keepdim(layer))
+
+
+def _axes(layer: GlobalAveragePooling | GlobalMaxPooling, call: Call) -> Any:
+    return compact([call.axis(axis) for axis in layer.spatial_axes])
+
+
+def _keepdim(layer: GlobalAveragePooling | GlobalMaxPooling) -> dict[str, bool]:
+    return {"keepdim": True} if layer.keepdims else {}
+
+
+@lowers(AdaptiveAveragePooling)
+def adaptive_average_pooling(layer: AdaptiveAveragePooling, call: Call, x: Proxy) -> Any:
+    return _adaptive(layer, call, x, ADAPTIVE_AVERAGE_POOL[layer.rank])
+
+
+@lowers(AdaptiveMaxPooling)
+def adaptive_max_pooling(layer: AdaptiveMaxPooling, call: Call, x: Proxy) -> Any:
+    return _adaptive(layer, call, x, ADAPTIVE_MAX_POOL[layer.rank])
+
+
+def _adaptive(layer: AdaptivePooling, call: Call, x: Proxy, module: type[nn.Module]) -> Any:
+    return call.module(ModuleExpr(module, compact(layer.output_size)))(x)
