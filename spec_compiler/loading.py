@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spec_compiler.diagnostics import (
     BAD_ARCHIVE,
@@ -25,6 +25,9 @@ from spec_compiler.dialects import read, read_data
 from spec_compiler.source import LIMITS, Document, load, parse
 from spec_compiler.specs.model import ModelSpec
 
+if TYPE_CHECKING:
+    from spec_compiler.passes.check_budget import Budget
+
 Source = str | os.PathLike[str] | Mapping[str, Any]
 
 _HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
@@ -39,22 +42,22 @@ def load_spec(source: Source) -> ModelSpec:
     return _sound(*_load(source))
 
 
-def parse_spec(text: str | bytes) -> ModelSpec:
-    """The model that a text of JSON or YAML states; raises SpecError with every fault."""
-    return _sound(*_parse(text))
+def parse_spec(text: str | bytes, name: str = "<string>") -> ModelSpec:
+    """The model that a text of JSON or YAML states; raises SpecError with every fault, `name` standing for the text."""
+    return _sound(*_parse(text, name))
 
 
-def validate(source: Source) -> Report:
-    """All that is wrong with a model, in a file or a mapping in hand: names, arguments, references and shapes.
+def validate(source: Source, *, budget: Budget | None = None) -> Report:
+    """All that is wrong with a model, in a file or a mapping in hand: names, arguments, references, shapes and sizes.
 
     Never raises for a bad spec or a file that cannot be read; `.ok` says whether there are errors, `str()` prints all.
     """
-    return _checked(*_load(source))
+    return _checked(*_load(source), budget)
 
 
-def validate_text(text: str | bytes) -> Report:
-    """All that is wrong with a model in a text of JSON or YAML."""
-    return _checked(*_parse(text))
+def validate_text(text: str | bytes, name: str = "<string>", *, budget: Budget | None = None) -> Report:
+    """All that is wrong with a model in a text of JSON or YAML; `name` stands for it in places."""
+    return _checked(*_parse(text, name), budget)
 
 
 def _sound(reporter: Reporter, spec: ModelSpec | None) -> ModelSpec:
@@ -63,17 +66,17 @@ def _sound(reporter: Reporter, spec: ModelSpec | None) -> ModelSpec:
     return spec
 
 
-def _checked(reporter: Reporter, spec: ModelSpec | None) -> Report:
+def _checked(reporter: Reporter, spec: ModelSpec | None, budget: Budget | None) -> Report:
     if spec is not None:
-        from spec_compiler.passes import check
+        from spec_compiler.passes import BUDGET, check
 
-        check(spec, reporter)
+        check(spec, reporter, budget or BUDGET)
     return reporter.result()
 
 
-def _parse(text: str | bytes) -> tuple[Reporter, ModelSpec | None]:
+def _parse(text: str | bytes, name: str) -> tuple[Reporter, ModelSpec | None]:
     try:
-        return _read(parse(text))
+        return _read(parse(text, name))
     except SpecError as error:
         return _failed(error)
 

@@ -24,7 +24,7 @@ ALLOWED = {
     "runtime": {"diagnostics", "source", "specs", "dialects", "ir", "passes", "lowering", "nn", "weights", "codegen"},
     "weights": {"diagnostics", "ir", "specs", "source"},
 }
-TOP_LEVEL = {"loading", "summary", "schema", "ops"}
+TOP_LEVEL = {"loading", "summary", "schema", "ops", "writing"}
 """Single files beside the stages; they belong to the torch-free half."""
 
 TORCH_FREE = ("diagnostics", "source", "specs", "dialects", "ir", "passes")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from spec_compiler.diagnostics import (
     Diagnostic,
     SpecError,
 )
+from spec_compiler.writing import write_atomically
 
 if TYPE_CHECKING:
     from spec_compiler.runtime.model import Model
@@ -58,18 +58,6 @@ def _write(model: Model, path: Path, metadata: dict[str, str], overwrite: bool) 
         raise FileExistsError(f"'{path}' exists; pass overwrite=True to replace it")
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.module.state_dict().items()}
     write_atomically(path, to_bytes(tensors, metadata))
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write beside `path` and rename: whoever reads it sees the old file or the new one, never half of one."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with beside.open("xb") as file:
-            file.write(data)
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def load_model(path: str | Path) -> Model:

@@ -10,6 +10,7 @@ from spec_compiler.diagnostics import (
     MISSING_ARGUMENT,
     UNKNOWN_ARGUMENT,
     UNKNOWN_OBJECT,
+    UNSAFE_PATH,
     Reporter,
     did_you_mean,
     show,
@@ -58,6 +59,9 @@ def _report_value(fault: Any, cls: type[SpecObject], path: tuple[str | int, ...]
     if fault["type"] == "unknown_object":
         on_key = at[-1:] not in ((), ("class_name",))
         reporter.report(UNKNOWN_OBJECT, where + message, path, help=context.get("help") or None, on_key=on_key)
+        return
+    if fault["type"] == "unsafe_path":
+        reporter.report(UNSAFE_PATH, where + message, path, help=context.get("help") or None)
         return
     message = message[0].lower() + message[1:]
     got = "" if fault["type"] in ("object_form", "invalid_object", "value_error") else f", got {show(fault['input'])}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from spec_compiler.diagnostics import show
 from spec_compiler.specs.base import SpecObject
 from spec_compiler.specs.types import Bool, Float, NonNegativeInt, PositiveInt, _one_of, _schema_of
 
@@ -55,6 +57,17 @@ OptimizerField = Annotated[Any, _one_of("optimizer"), _schema_of("optimizer")]
 CallbackField = Annotated[Any, _one_of("callback"), _schema_of("callback")]
 
 
+def _check_data_path(path: str) -> str:
+    """Refuse what is no data file in or below the folder of the file that names it: files may come from strangers."""
+    parts = PurePosixPath(path).parts
+    below = bool(parts) and not any(part.startswith((".", "/", "~")) for part in parts)
+    if not below or any(mark in path for mark in ":\\\0") or not path.endswith((".npz", ".csv")):
+        message = "a model file may name a .npz or .csv file in its own folder or below, got {path}"
+        help = "give the data on the command line, with --data"
+        raise PydanticCustomError("unsafe_path", message, {"path": show(path), "help": help})
+    return path
+
+
 class FitSpec(SpecObject):
     """What `fit` takes of a file."""
 
@@ -91,7 +104,7 @@ class TrainingSpec(SpecObject):
     """Metrics, or lists of them for each output, as a list or by output name."""
     weighted_metrics: MetricsField = None
     """Like `metrics`, but weighted by `sample_weight` and `class_weight`."""
-    data: str | None = None
+    data: Annotated[str, AfterValidator(_check_data_path)] | None = None
     """The training data: a `.npz` or `.csv` file, relative to the file this stands in."""
     callbacks: list[CallbackField] = []
     """What watches the training."""
