@@ -14,6 +14,9 @@ from torch.nn import functional as F
 
 EPSILON = 1e-7
 
+# torch ignores targets of -100 unless told otherwise; here, as any other number that is no class, they are an error.
+_NO_CLASS = -(2**31)
+
 Values = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -230,6 +233,8 @@ def sparse_categorical_crossentropy(
 
 def _class_numbers(y_true: Tensor, y_pred: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """Class numbers without the class axis, as int64."""
+    if y_true.dtype is torch.int64 and y_true.dim() == 1 and y_pred.dim() == 2 and axis == -1:
+        return y_true, y_pred  # the common case, which torch's own kernels check
     if y_true.dim() == y_pred.dim() and y_true.shape[axis] == 1:
         y_true = y_true.squeeze(axis)
     expected = list(y_pred.shape)
@@ -249,9 +254,10 @@ def _nll(y_true: Tensor, y_pred: Tensor, from_logits: bool, axis: int, reduction
     elif axis in (0, -2):
         y_pred = y_pred.T
     if from_logits:
-        values = F.cross_entropy(y_pred, y_true, reduction=reduction)
+        values = F.cross_entropy(y_pred, y_true, reduction=reduction, ignore_index=_NO_CLASS)
     else:
-        values = F.nll_loss(torch.log(_probabilities(y_pred, 1)), y_true, reduction=reduction)
+        log_p = torch.log(_probabilities(y_pred, 1))
+        values = F.nll_loss(log_p, y_true, reduction=reduction, ignore_index=_NO_CLASS)
     return values.reshape(shape) if reduction == "none" and values.dim() != len(shape) else values
 
 
@@ -313,5 +319,4 @@ def fused_sparse_categorical_crossentropy(
 ) -> Tensor:
     """The mean of `sparse_categorical_crossentropy` without an ignored class, in one kernel."""
     y_true, y_pred = _class_numbers(y_true, y_pred, axis)
-    # Not "mean": torch would leave targets of -100 out of the count, and Keras does not.
-    return _nll(y_true, y_pred, from_logits, axis, "sum") / y_true.numel()
+    return _nll(y_true, y_pred, from_logits, axis, "mean")

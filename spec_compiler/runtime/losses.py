@@ -49,6 +49,8 @@ FUSED: dict[type[specs.LossSpec], Callable[..., Tensor]] = {
 }
 """The mean over all samples at once, for the common case without weights and masks."""
 
+_STATED_BY: dict[Any, type[specs.LossSpec]] = {function: kind for kind, function in FUNCTIONS.items()}
+
 # Their targets are class numbers: a float's 24 bits would not hold every one.
 TAKE_CLASS_NUMBERS = (specs.SparseCategoricalCrossentropy, specs.CategoricalGeneralizedCrossEntropy)
 _MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
@@ -196,6 +198,7 @@ def _interpret(given: Any) -> Term:
     """The term that one entry of `compile(loss=...)` stands for: a name, a dict, an object, a class or a function."""
     if isinstance(given, str) and given.lower() in ("crossentropy", "ce"):
         return _crossentropy()
+    given = _STATED_BY.get(given, given) if callable(given) else given
     if isinstance(given, type) and issubclass(given, specs.Loss):
         given = given()
     if isinstance(given, torch.nn.Module) and type(given).__module__.startswith("torch.nn."):

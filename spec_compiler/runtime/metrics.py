@@ -48,6 +48,8 @@ FUNCTIONS: dict[type[specs.MetricSpec], Callable[..., Tensor]] = {
 }
 """What a metric is the mean of."""
 
+_STATED_BY: dict[Any, type[specs.MetricSpec]] = {function: kind for kind, function in FUNCTIONS.items()}
+
 _COUNTS = {
     specs.TruePositives: ("tp",),
     specs.TrueNegatives: ("tn",),
@@ -102,18 +104,16 @@ class Mean:
         mask: Tensor | None = None,
     ) -> None:
         """Add a batch."""
-        if y_pred.dtype in (torch.bfloat16, torch.float16):
+        if y_pred.dtype is not torch.float32 and y_pred.dtype in (torch.bfloat16, torch.float16):
             y_pred = y_pred.float()
         values = self.values(y_true, y_pred)
         total = self._total
         if total is None:
             total = self._total = torch.zeros((), dtype=torch.float32, device=values.device)
         if sample_weight is None and (mask is None or not self.masked):
-            samples = values.shape[0] if values.dim() else 1
-            if values.dim() > 1:
-                total.add_(values.sum(), alpha=samples / values.numel())
-            else:
-                total.add_(values.sum())
+            elements = values.numel()
+            samples = elements if values.dim() == 1 else values.size(0) if values.dim() else 1
+            total.add_(values.sum(), alpha=1 if samples == elements else samples / elements)
             self._samples += samples
             return
         if mask is not None and self.masked:
@@ -273,6 +273,8 @@ def _interpret(given: Any, argument: str) -> tuple[str, Accumulator, specs.Direc
     if isinstance(given, str) and given.lower() in ("accuracy", "acc"):
         return given, _ChosenAccuracy(), "up"
     metric = given() if isinstance(given, type) else given
+    if callable(metric) and metric in _STATED_BY:
+        return snake_case(metric.__name__), accumulator(_STATED_BY[metric]()), _STATED_BY[metric].direction
     if isinstance(metric, (str, dict)):
         metric = resolve("metric", metric, argument)
     if isinstance(metric, (specs.Mean, specs.Sum)):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from spec_compiler import losses as public
 from spec_compiler.diagnostics import SpecError
 from spec_compiler.runtime.losses import FUNCTIONS, CompiledLoss, compute, loss_function, reduce
 from spec_compiler.specs import losses
@@ -315,6 +316,7 @@ def test_functions_classes_and_own_losses_are_taken():
         (Cubic(reduction="sum"), KerasCubic(reduction="sum"), torch.rand(5)),
         (lambda t, p: (t - p).pow(4), lambda t, p: (t - p) ** 4, torch.rand(5, 1)),
         (losses.MeanSquaredError, "mse", torch.rand(5)),
+        (public.mean_absolute_error, keras.losses.mean_absolute_error, torch.rand(5)),
         ({"class_name": "Huber", "config": {"delta": 0.2}}, keras.losses.Huber(0.2), torch.rand(5)),
     ]:
         for w in (None, weight):
@@ -363,9 +365,17 @@ def test_batches_that_do_not_fit_are_refused(loss, true, pred):
     assert f"predictions of shape {pred}, targets of shape {true}" in str(error.value)
 
 
-def test_labels_beyond_the_classes_are_refused():
-    with pytest.raises(SpecError, match="Target 9 is out of bounds"):
-        CompiledLoss(SPARSE)([torch.tensor([1, 9])], [torch.ones(2, 4)])
+@pytest.mark.parametrize("label", [9, -1, -100])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_labels_beyond_the_classes_are_refused(label, weighted):
+    with pytest.raises(SpecError, match=f"Target {label} is out of bounds"):
+        CompiledLoss(SPARSE)([torch.tensor([1, label])], [torch.ones(2, 4)], [torch.ones(2)] if weighted else None)
+
+
+@pytest.mark.parametrize("name", losses.__all__)
+def test_functions_stand_under_the_names_of_keras(name):
+    function = getattr(public, keras.src.utils.naming.to_snake_case(name))
+    assert function is FUNCTIONS[getattr(losses, name)]
 
 
 @pytest.mark.parametrize("name", losses.__all__)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from spec_compiler import losses
 from spec_compiler.diagnostics import SpecError
 from spec_compiler.runtime.metrics import CompiledMetrics, accumulator
 from spec_compiler.specs import metrics
@@ -271,6 +272,15 @@ def test_functions_and_own_metrics_are_taken():
     compiled.update([y_true], [y_pred * 2])
     assert compiled.result() == {"largest": 4.0, "bias": 2.25, "cut": 0.25}
     assert compiled.directions == {"largest": None, "bias": None, "cut": "up"}
+
+
+def test_loss_functions_are_metrics_named_as_in_keras():
+    y_true, y_pred = torch.rand(6, 3), torch.rand(6, 3)
+    ours = CompiledMetrics([losses.mean_absolute_error])
+    theirs = CompileMetrics([keras.losses.mean_absolute_error], None)
+    ours.update([y_true], [y_pred])
+    theirs.update_state(y_true, y_pred)
+    assert ours.result() == {key: pytest.approx(value.item()) for key, value in theirs.result().items()}
 
 
 def test_objects_accumulate_on_their_own_as_in_keras():
