@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import WithJsonSchema
 from pydantic.fields import FieldInfo
 
+from spec_compiler.dialects.short.plain import stated
 from spec_compiler.schema import prose
 from spec_compiler.specs.base import SpecObject
 
@@ -42,15 +43,6 @@ def _property(cls: type, name: str, field: FieldInfo) -> Schema:
     if not field.is_required() and field.default is not None and "properties" not in schema:
         schema["default"] = stated(field.default)
     return schema
-
-
-def stated(value: Any) -> Any:
-    """A default as the short form states it: objects as their names, or as `{Name: {argument: value}}`."""
-    if isinstance(value, SpecObject):
-        fields = type(value).model_fields
-        given = {name: stated(getattr(value, name)) for name in fields if getattr(value, name) != fields[name].default}
-        return {type(value).__name__: given} if given else type(value).__name__
-    return [stated(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def of_type(annotation: Any, metadata: Any = ()) -> Schema:

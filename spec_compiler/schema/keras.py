@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from spec_compiler.schema import classes
 from spec_compiler.schema.fields import Schema
 
@@ -47,7 +49,15 @@ def _model_config() -> Schema:
 
 
 def _layer(names: list[str]) -> Schema:
-    checks = [_check([name], f"layer.{name}") for name in names]
+    # By first letters, so that a validator need not compare each layer with every class.
+    by_letter = {letter: list(same) for letter, same in groupby(sorted(names), key=lambda name: name[0])}
+    checks = [
+        {
+            "if": {"properties": {"class_name": {"pattern": f"^{letter}"}}},
+            "then": {"allOf": [_check([name], f"layer.{name}") for name in same]},
+        }
+        for letter, same in by_letter.items()
+    ]
     return {
         "type": "object",
         "properties": {

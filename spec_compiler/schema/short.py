@@ -14,8 +14,8 @@ _IN_BLOCKS = ("initializer", "regularizer", "constraint")
 _OBJECTS = (*_IN_BLOCKS, "loss", "metric", "optimizer", "schedule", "callback")
 
 _EXPRESSION = {"$ref": "#/$defs/expression"}
-_NAME = {"type": "string", "pattern": r"^[^/\\]+$"}
-_OWN_NAME = r"^(?!(name|from|with|repeat|call)$)[^A-Z/\\]+[^/\\]*$"
+_NAME = {"type": "string", "pattern": r"^[^\\]+$"}
+_OWN_NAME = r"^(?!(name|from|with|repeat|call)$)[^A-Z\\][^\\]*$"
 """Names of blocks and models begin with a small letter, those of layer classes with a capital one."""
 _SOURCES = {
     "anyOf": [_NAME, {"type": "array", "minItems": 1, "items": {"anyOf": [_NAME, {"type": "array", "items": _NAME}]}}]
@@ -99,7 +99,7 @@ def _model() -> Schema:
             },
             "outputs": {
                 **outputs,
-                "description": "What comes out: a name, a list of names, or a mapping of output names to layers' names. "
+                "description": "What comes out: a name, a list of names, or a mapping of outputs to names. "
                 "Left out, the last layer's output.",
             },
             "trainable": {"type": "boolean", "default": True, "description": "Whether training changes the weights."},

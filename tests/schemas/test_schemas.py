@@ -9,7 +9,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-from conftest import SHARED
 
 from spec_compiler import schema
 from spec_compiler.diagnostics import Reporter
@@ -18,6 +17,7 @@ from spec_compiler.schema.files import FILES, text
 from spec_compiler.source import load
 from spec_compiler.specs import registry
 from spec_compiler.specs.base import LayerSpec
+from tests.conftest import SHARED
 
 ROOT = Path(__file__).parent.parent.parent
 SHORT_CASES = ROOT / "tests" / "dialects" / "short"

@@ -40,5 +40,6 @@ other is a FunctionalSpec.
 from __future__ import annotations
 
 from spec_compiler.dialects.short.reader import read as read
+from spec_compiler.dialects.short.writer import write as write
 
-__all__ = ["read"]
+__all__ = ["read", "write"]

@@ -150,7 +150,7 @@ class Builder:
             message = f"{show(item.label)} is a block, and a layer or a model is expected here"
             self.reporter.report(INVALID_VALUE, message, path)
             return None
-        return self.place(item, item.arguments, namer.fresh(item.name or stem(item)))
+        return self.place(item, item.arguments, item.name or namer.fresh(stem(item)))
 
 
 def _missing(value: Any) -> bool:

@@ -36,12 +36,18 @@ class Namer:
         self.taken = set(taken)
         self._counts: dict[str, int] = {}
 
-    def fresh(self, stem: str) -> str:
-        """`stem`, or with the next number that makes it a name not taken."""
+    def peek(self, stem: str) -> str:
+        """The name that `fresh` would give."""
         n = self._counts.get(stem, 0)
         while (name := f"{stem}_{n}" if n else stem) in self.taken:
             n += 1
-        self._counts[stem] = n + 1
+        self._counts[stem] = n
+        return name
+
+    def fresh(self, stem: str) -> str:
+        """`stem`, or with the next number that makes it a name not taken."""
+        name = self.peek(stem)
+        self._counts[stem] += 1
         self.taken.add(name)
         return name
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from dialects.short.description import describe
 
 from spec_compiler.diagnostics import Reporter
 from spec_compiler.dialects import short
 from spec_compiler.source import parse
+from tests.dialects.short.description import describe
 
 HERE = Path(__file__).parent
 
