@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch.fx import Proxy
 
 from spec_compiler.ir import Node
@@ -60,6 +61,11 @@ class Call:
         mask = self._lowering.mask(self.node.outputs[0])
         assert mask is not None
         return mask
+
+    def floats(self, x: Proxy) -> Proxy:
+        """`x`, an input, as numbers that a layer's weights can meet: Keras brings integers to the layer's dtype."""
+        dtype = self.node.inputs[0].dtype
+        return x if "float" in dtype else x.to(getattr(torch, self.node.layer.compute_dtype))
 
     @property
     def channels_first(self) -> bool:

@@ -10,7 +10,8 @@ from spec_compiler.lowering.call import Call
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.table import lowers, lowers_mask
 from spec_compiler.lowering.weights import Rule
-from spec_compiler.specs.layers.core import Dense, Embedding, Identity, Masking
+from spec_compiler.nn import core as nn_core
+from spec_compiler.specs.layers.core import Dense, Embedding, Identity, Masking, ReversibleEmbedding
 
 LINEAR = [Rule("kernel", "weight", axes=(1, 0)), Rule("bias", "bias")]
 
@@ -20,13 +21,31 @@ def dense(layer: Dense, call: Call, x: Proxy) -> Proxy:
     n = call.shapes[0][-1]
     bias = {} if layer.use_bias else {"bias": False}
     linear = call.module(ModuleExpr(nn.Linear, n, layer.units, **bias), LINEAR)
-    return call.activate(layer.activation, linear(x))
+    return call.activate(layer.activation, linear(call.floats(x)))
+
+
+def ids(call: Call, x: Proxy) -> Proxy:
+    """The input as ids: Keras cuts floats, as which ids often come, to integers."""
+    return x if call.node.inputs[0].dtype in ("int32", "int64") else x.long()
 
 
 @lowers(Embedding)
 def embedding(layer: Embedding, call: Call, x: Proxy) -> Proxy:
     table = call.module(ModuleExpr(nn.Embedding, layer.input_dim, layer.output_dim), [Rule("embeddings", "weight")])
-    return table(x)
+    return table(ids(call, x))
+
+
+@lowers(ReversibleEmbedding)
+def reversible_embedding(layer: ReversibleEmbedding, call: Call, x: Proxy, reverse: bool = False) -> Proxy:
+    stated = {
+        "tied": layer.tie_weights and None,
+        "logit_soft_cap": layer.logit_soft_cap,
+        "reverse_dtype": layer.reverse_dtype and getattr(torch, layer.reverse_dtype),
+    }
+    expr = ModuleExpr(nn_core.ReversibleEmbedding, layer.input_dim, layer.output_dim, **call.given(**stated))
+    rules = [Rule("embeddings", "weight"), Rule("reverse_embeddings", "reverse_weight", axes=(1, 0))]
+    table = call.module(expr, rules)
+    return table(x, reverse=True) if reverse else table(ids(call, x))
 
 
 @lowers_mask(Embedding)
@@ -41,7 +60,7 @@ def identity(layer: Identity, call: Call, x: Proxy) -> Proxy:
 
 @lowers(Masking)
 def masking(layer: Masking, call: Call, x: Proxy) -> Proxy:
-    return x * torch.ne(x, layer.mask_value).any(-1, keepdim=True)
+    return x * call.output_mask.unsqueeze(-1)
 
 
 @lowers_mask(Masking)

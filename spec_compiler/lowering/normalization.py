@@ -94,7 +94,7 @@ def layer_normalization(layer: LayerNormalization, call: Call, x: Proxy) -> Any:
 
 
 def _normalized(axes: tuple[int, ...], call: Call) -> tuple[tuple[int | None, ...], Any, bool]:
-    """Lengths of the axes, front to back; what Keras's weights are reshaped to; whether the axes are the input's last."""
+    """Lengths of the axes, front to back; what Keras's weights are reshaped to; whether they are the last axes."""
     shape = call.shapes[0]
     in_order = tuple(sorted(axes))
     dims = tuple(shape[axis] for axis in in_order)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from typing import Any
+
 from spec_compiler.ir import Graph, Node, Value, values_in
 
 
@@ -22,11 +25,17 @@ def _layer(node: Node) -> None:
     masks = [value.mask for value in inputs]
     if isinstance(explicit, Value):
         masks[0] = explicit
-    rule = node.layer.output_mask(tuple(mask is not None for mask in masks))
+    rule = node.layer.output_mask(tuple(mask is not None for mask in masks), **_named(node))
     if rule == "computed":
         first.mask = first
     elif rule == "first":
         first.mask = next(mask for mask in masks if mask is not None)
+
+
+def _named(node: Node) -> dict[str, Any]:
+    """The call arguments that the layer's mask depends on: those its `output_mask` names."""
+    names = inspect.signature(type(node.layer).output_mask).parameters if node.kwargs else {}
+    return {key: arg for key, arg in node.kwargs.items() if key in names}
 
 
 def _nested(node: Node, body: Graph) -> None:

@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import Any
 
 _FAMILIES = {
-    "core": "InputLayer Dense Embedding Identity Masking",
+    "core": "InputLayer Dense Embedding ReversibleEmbedding Identity Masking",
+    "einsum": "EinsumDense",
     "conv": "Conv1D Conv2D Conv3D Convolution1D Convolution2D Convolution3D",
     "conv_transpose": "Conv1DTranspose Conv2DTranspose Conv3DTranspose "
     "Convolution1DTranspose Convolution2DTranspose Convolution3DTranspose",
@@ -27,7 +28,7 @@ _FAMILIES = {
     "recurrent": "LSTM GRU SimpleRNN LSTMCell GRUCell SimpleRNNCell",
     "recurrent_cells": "RNN StackedRNNCells",
     "attention": "MultiHeadAttention",
-    "wrappers": "Bidirectional",
+    "wrappers": "Bidirectional TimeDistributed",
     "reshaping": "Flatten Reshape Permute RepeatVector",
     "activation": "Activation ReLU LeakyReLU ELU Softmax PReLU",
     "preprocessing": "Rescaling",

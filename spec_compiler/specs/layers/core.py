@@ -9,16 +9,20 @@ from pydantic import model_validator
 from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
 from spec_compiler.specs.initializers import GlorotUniform, RandomUniform, Zeros
-from spec_compiler.specs.shapes import Shape, ShapeError, require_dim, require_min_rank
+from spec_compiler.specs.shapes import Shape, ShapeError, merged, require_dim, require_min_rank, show
 from spec_compiler.specs.types import (
     Activation,
     Bool,
     ConstraintField,
+    DType,
+    Float,
     InitializerField,
     Layout,
+    PositiveFloat,
     PositiveInt,
     RegularizerField,
     ShapeField,
+    kept_dtype,
 )
 
 
@@ -50,6 +54,12 @@ class InputLayer(LayerSpec):
 
     def output_dtype(self, *dtypes: str) -> str:
         return self.dtype
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        # An input has nothing to train or to compute, so Keras writes a bare dtype.
+        del config["trainable"]
+        return config | {"dtype": self.dtype}
 
 
 class Dense(LayerSpec):
@@ -91,7 +101,8 @@ class Dense(LayerSpec):
 
     def variables(self, x: Shape) -> list[Variable]:
         n = require_dim(x, -1, "Dense")
-        kernel = Variable("kernel", (n, self.units), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint)
+        of_kernel = (self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint)
+        kernel = Variable("kernel", (n, self.units), *of_kernel)
         bias = Variable("bias", (self.units,), self.bias_initializer, self.bias_regularizer, self.bias_constraint)
         return [kernel, bias] if self.use_bias else [kernel]
 
@@ -100,7 +111,8 @@ class Embedding(LayerSpec):
     """Look up a vector for each id: (...) of ints below `input_dim` -> (..., output_dim)."""
 
     positional = (
-        "input_dim", "output_dim", "embeddings_initializer", "embeddings_regularizer", "embeddings_constraint", "mask_zero",
+        "input_dim", "output_dim", "embeddings_initializer", "embeddings_regularizer", "embeddings_constraint",
+        "mask_zero",
     )  # fmt: skip
     unstated = ("lora_rank", "lora_alpha")
 
@@ -129,19 +141,55 @@ class Embedding(LayerSpec):
         return (*x, self.output_dim)
 
     def variables(self, x: Shape) -> list[Variable]:
-        shape = (self.input_dim, self.output_dim)
-        return [
-            Variable("embeddings", shape, self.embeddings_initializer, self.embeddings_regularizer, self.embeddings_constraint)
-        ]
+        table = (self.embeddings_initializer, self.embeddings_regularizer, self.embeddings_constraint)
+        return [Variable("embeddings", (self.input_dim, self.output_dim), *table)]
 
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
         return "computed" if self.mask_zero else "none"
+
+
+class ReversibleEmbedding(Embedding):
+    """An embedding that, called with `reverse=True`, projects vectors back: (..., output_dim) -> (..., input_dim)."""
+
+    positional = (
+        "input_dim", "output_dim", "tie_weights", "embeddings_initializer", "embeddings_regularizer",
+        "embeddings_constraint", "mask_zero", "reverse_dtype", "logit_soft_cap",
+    )  # fmt: skip
+
+    tie_weights: Bool = True
+    """Whether the table itself projects back, rather than a matrix of its own (Press & Wolf 2017, arXiv:1608.05859)."""
+    reverse_dtype: DType | None = None
+    """Dtype of the projection back; null: the layer's."""
+    logit_soft_cap: PositiveFloat | None = None
+    """Brings what is projected back within `±logit_soft_cap`, by tanh; null: nothing is brought anywhere."""
+
+    def infer_shape(self, x: Shape, reverse: bool = False) -> Shape:
+        if not reverse:
+            return (*x, self.output_dim)
+        try:
+            merged(require_dim(x, -1, "ReversibleEmbedding"), self.output_dim)
+        except ShapeError as error:
+            message = f"ReversibleEmbedding projects back vectors of {self.output_dim}, got {show(x)}: {error}"
+            raise ShapeError(message) from None
+        return (*x[:-1], self.input_dim)
+
+    def variables(self, x: Shape) -> list[Variable]:
+        found = super().variables(x)
+        if not self.tie_weights:
+            found.append(Variable("reverse_embeddings", (self.output_dim, self.input_dim), self.embeddings_initializer))
+        return found
+
+    def output_mask(self, masked: tuple[bool, ...], reverse: bool = False) -> MaskRule:
+        return "computed" if self.mask_zero and not reverse else "none"
 
 
 class Identity(LayerSpec):
     """Return the input."""
 
     supports_masking: ClassVar[bool] = True
+
+    def output_dtype(self, *dtypes: str) -> str:
+        return kept_dtype(self.compute_dtype, dtypes[0])
 
     def layout(self, rank: int) -> Layout:
         return "any"
@@ -150,14 +198,14 @@ class Identity(LayerSpec):
 class Masking(LayerSpec):
     """Mask the time steps whose every feature equals `mask_value`, and set them to zero."""
 
-    mask_value: float = 0.0
+    mask_value: Float = 0.0
     """The value that means there is nothing."""
 
     supports_masking: ClassVar[bool] = True
 
     def infer_shape(self, x: Shape) -> Shape:
         if len(x) < 2:
-            raise ShapeError(f"Masking takes an input of rank 2 or more, got {x}")
+            raise ShapeError(f"Masking takes an input of rank 2 or more (batch axis included), got {show(x)}")
         return x
 
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:

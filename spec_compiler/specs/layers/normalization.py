@@ -67,7 +67,7 @@ class Affine(LayerSpec):
 
 
 class BatchNormalization(Affine):
-    """Normalize each channel over the batch, in inference by moving averages (Ioffe & Szegedy 2015, arXiv:1502.03167)."""
+    """Normalize each channel over the batch, or by moving averages (Ioffe & Szegedy 2015, arXiv:1502.03167)."""
 
     positional = (
         "axis", "momentum", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer",
