@@ -60,7 +60,7 @@ def spread(
             _refuse_unknown(argument, given, [outputs])
             given = given.get(outputs)
         return [Entry(outputs, path, given)]
-    keys = list(outputs) if isinstance(outputs, Mapping) else list(range(len(outputs)))
+    keys: list[Any] = list(outputs) if isinstance(outputs, Mapping) else list(range(len(outputs)))
     children = list(outputs.values()) if isinstance(outputs, Mapping) else list(outputs)
     if mapping:
         names = keys if isinstance(outputs, Mapping) else [o if isinstance(o, str) else "" for o in outputs]

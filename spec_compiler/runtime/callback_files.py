@@ -69,7 +69,7 @@ class ModelCheckpoint(WritesFiles, Monitor):
     """Save the model, or its weights, after each epoch or every so many batches."""
 
     path_field = "filepath"
-    watches_batches: ClassVar[bool] = True
+    watches_batches: ClassVar[bool] = True  # type: ignore[misc]  # no field
 
     filepath: Annotated[PathText, AfterValidator(_check_template)]
     """Where; `{epoch:02d}` and `{val_loss:.2f}` stand for the epoch, from 1, and the logs' numbers."""

@@ -28,7 +28,7 @@ class StatedCallback(SpecObject, Callback):
         return {name: getattr(self, name) for name in type(self).model_fields}
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._arguments() == other._arguments()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self._arguments() == other._arguments()
 
     __hash__ = object.__hash__
 

@@ -55,7 +55,7 @@ def _smoothed_categorical(y_true: Tensor, smoothing: float) -> Tensor:
     return y_true * (1.0 - smoothing) + smoothing / y_true.shape[-1] if smoothing else y_true
 
 
-def _mean(values: Tensor, axis: int | Sequence[int] | None) -> Tensor:
+def _mean(values: Tensor, axis: int | tuple[int, ...] | None) -> Tensor:
     return values.mean() if axis is None else values.mean(axis)
 
 
@@ -153,7 +153,7 @@ def binary_crossentropy(
     y_pred: Tensor,
     from_logits: bool = False,
     label_smoothing: float = 0.0,
-    axis: int | Sequence[int] | None = -1,
+    axis: int | tuple[int, ...] | None = -1,
 ) -> Tensor:
     """Cross-entropy of 0/1 targets and probabilities or logits, averaged over `axis`."""
     y_true, y_pred = _alike(y_true, y_pred)
@@ -176,7 +176,7 @@ def binary_focal_crossentropy(
     gamma: float = 2.0,
     from_logits: bool = False,
     label_smoothing: float = 0.0,
-    axis: int | Sequence[int] | None = -1,
+    axis: int | tuple[int, ...] | None = -1,
 ) -> Tensor:
     """Binary cross-entropy times `(1 - p)^gamma`, p the probability given to the true class; mean over `axis`."""
     y_true, y_pred = _alike(y_true, y_pred)
@@ -267,7 +267,7 @@ def categorical_generalized_cross_entropy(y_true: Tensor, y_pred: Tensor, q: flo
     return (1 - y_pred.gather(-1, y_true.unsqueeze(-1)).squeeze(-1) ** q) / q
 
 
-def dice(y_true: Tensor, y_pred: Tensor, axis: Sequence[int] | None = None) -> Tensor:
+def dice(y_true: Tensor, y_pred: Tensor, axis: tuple[int, ...] | None = None) -> Tensor:
     """`1 - 2·sum(y_true·y_pred) / (sum(y_true) + sum(y_pred) + EPSILON)` over `axis` (None: all)."""
     y_true, y_pred = _alike(y_true, y_pred)
     both = (y_true * y_pred).sum(axis)
@@ -275,7 +275,7 @@ def dice(y_true: Tensor, y_pred: Tensor, axis: Sequence[int] | None = None) -> T
 
 
 def tversky(
-    y_true: Tensor, y_pred: Tensor, alpha: float = 0.5, beta: float = 0.5, axis: Sequence[int] | None = None
+    y_true: Tensor, y_pred: Tensor, alpha: float = 0.5, beta: float = 0.5, axis: tuple[int, ...] | None = None
 ) -> Tensor:
     """`1 - tp / (tp + alpha·fp + beta·fn + EPSILON)` over `axis` (None: all)."""
     y_true, y_pred = _alike(y_true, y_pred)

@@ -174,7 +174,7 @@ def _term(loss: Any) -> Term:
     return term
 
 
-_CROSSENTROPY = {
+_CROSSENTROPY: dict[str, type[specs.LossSpec]] = {
     "binary": specs.BinaryCrossentropy,
     "sparse": specs.SparseCategoricalCrossentropy,
     "categorical": specs.CategoricalCrossentropy,

@@ -228,9 +228,9 @@ def accumulator(spec: specs.MetricSpec) -> Accumulator:
             finish=torch.sqrt if root else None,
         )
     if kind in _COUNTS:
-        return Counts(spec.thresholds, _COUNTS[kind])  # type: ignore[attr-defined, index]
+        return Counts(spec.thresholds, _COUNTS[kind])  # type: ignore[attr-defined]
     if kind in _RATIOS:
-        return Ratio(spec, _RATIOS[kind])  # type: ignore[index]
+        return Ratio(spec, _RATIOS[kind])
     if isinstance(spec, specs.AUC):
         return AreaUnderCurve(spec)
     if isinstance(spec, specs.Mean):

@@ -11,16 +11,17 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 from spec_compiler.specs import optimizers as specs
+
+Tensors = list[Tensor] | tuple[Tensor, ...]
 
 
 @dataclass(slots=True)
 class Bucket:
     """Parameters of one device and dtype, with their state and, during a step, their gradients."""
 
-    parameters: list[Parameter]
+    parameters: list[Tensor]
     slots: dict[str, list[Tensor]]
     decays: list[bool]
     gradients: list[Tensor] = field(default_factory=list)
@@ -72,7 +73,8 @@ class Update:
         self.step, self.rate = step, float(rate)
 
     def _set_bases(self, *bases: float) -> None:
-        self._bases = torch.tensor(bases, dtype=torch.float64 if self.real is np.float64 else torch.float32)
+        dtype = torch.float64 if self.real is np.float64 else torch.float32
+        self._bases = torch.tensor(bases, dtype=dtype, device="cpu")
         self._exponent = torch.zeros_like(self._bases)
 
     def _powers(self, exponent: int) -> list[Any]:
@@ -236,7 +238,7 @@ class RMSprop(Update):
         v = slots["momentum_buffer"]
         torch._foreach_mul_(v, spec.momentum)
         torch._foreach_addcdiv_(v, g, root, self.rate)
-        torch._foreach_sub_(bucket.parameters, v)
+        torch._foreach_add_(bucket.parameters, v, alpha=-1)
 
 
 class Adagrad(Update):
@@ -310,13 +312,13 @@ class Ftrl(Update):
             w.copy_((linear.clamp(-l1, l1) - linear) / (after / rate + 2 * l2))
 
 
-def _decay_to(mean: list[Tensor], values: list[Tensor], decay: float) -> None:
+def _decay_to(mean: list[Tensor], values: Tensors, decay: float) -> None:
     """`mean = decay · mean + (1 - decay) · values`"""
     torch._foreach_mul_(mean, decay)
     torch._foreach_add_(mean, values, alpha=1 - decay)
 
 
-def _decay_to_square(mean: list[Tensor], values: list[Tensor], decay: float) -> None:
+def _decay_to_square(mean: list[Tensor], values: Tensors, decay: float) -> None:
     """`mean = decay · mean + (1 - decay) · values²`"""
     torch._foreach_mul_(mean, decay)
     torch._foreach_addcmul_(mean, values, values, 1 - decay)

@@ -61,8 +61,9 @@ class Optimizer(torch.optim.Optimizer):
         if not self.parameters:
             raise ValueError("there is nothing to optimize: no layer has weights that training may change")
         self._update = UPDATES[type(spec)](spec, self.parameters[0].dtype)
-        self._schedule = spec.learning_rate if isinstance(spec.learning_rate, LearningRateSchedule) else None
-        rate = self._schedule(0) if self._schedule else spec.learning_rate
+        rate = spec.learning_rate  # type: ignore[attr-defined]  # where in their order is each class's own affair
+        self._schedule = rate if isinstance(rate, LearningRateSchedule) else None
+        rate = self._schedule(0) if self._schedule else rate
         super().__init__(self.parameters, {"lr": float(rate), "calls": 0, **self._update.scalars})
         self._group = self.param_groups[0]
         self._undecayed = self._find_undecayed(names)
@@ -122,7 +123,7 @@ class Optimizer(torch.optim.Optimizer):
         self._scaled = True
         return loss * self.spec.loss_scale_factor
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change the parameters by their gradients; those without one stay. Returns what `closure` does, if given."""
         loss = None
         if closure is not None:
@@ -138,10 +139,9 @@ class Optimizer(torch.optim.Optimizer):
     def _apply(self, buckets: list[Bucket]) -> None:
         spec = self.spec
         if spec.loss_scale_factor is not None:
-            self._unscale(buckets)
+            self._unscale(buckets, spec.loss_scale_factor)
         if spec.gradient_accumulation_steps is None or self._accumulate(buckets, spec.gradient_accumulation_steps):
-            if self._clip is not None:
-                self._clip(buckets)
+            self._clip(buckets)
             if self._schedule:
                 self._group["lr"] = self._schedule(self._group["calls"])
             rate = np.float32(self._group["lr"])  # a float32 variable in Keras
@@ -156,16 +156,16 @@ class Optimizer(torch.optim.Optimizer):
         if spec.use_ema:
             self._average()
 
-    def _unscale(self, buckets: list[Bucket]) -> None:
+    def _unscale(self, buckets: list[Bucket], factor: float) -> None:
         if not self._scaled:
             raise RuntimeError("loss_scale_factor is set, but the loss was not scaled: differentiate scale_loss(loss)")
         self._scaled = False
         for bucket in buckets:
-            torch._foreach_div_(bucket.gradients, self.spec.loss_scale_factor)
+            torch._foreach_div_(bucket.gradients, factor)
 
     def _accumulate(self, buckets: list[Bucket], steps: int) -> bool:
         """Add the gradients to those before; every `steps` steps, put their mean in their place and return True."""
-        complete = (self._group["calls"] + 1) % steps == 0
+        complete: bool = (self._group["calls"] + 1) % steps == 0
         for bucket in buckets:
             sums = bucket.slots["accumulated"]
             if complete:
@@ -176,36 +176,16 @@ class Optimizer(torch.optim.Optimizer):
                 torch._foreach_add_(sums, bucket.gradients)
         return complete
 
-    @property
-    def _clip(self) -> Callable[[list[Bucket]], None] | None:
+    def _clip(self, buckets: list[Bucket]) -> None:
         spec = self.spec
         if spec.clipnorm is not None:
-            return self._clip_each_norm
-        if spec.global_clipnorm is not None:
-            return self._clip_global_norm
-        return self._clip_values if spec.clipvalue is not None else None
-
-    def _clip_each_norm(self, buckets: list[Bucket]) -> None:
-        limit = self.spec.clipnorm
-        for bucket in buckets:
-            norms = torch._foreach_norm(bucket.gradients)
-            torch._foreach_mul_(bucket.gradients, [limit / norm.clamp(min=limit) for norm in norms])
-
-    def _clip_global_norm(self, buckets: list[Bucket]) -> None:
-        limit = self.spec.global_clipnorm
-        norms = [norm for bucket in buckets for norm in torch._foreach_norm(bucket.gradients)]
-        device = norms[0].device
-        norm = torch.stack([n.to(device, torch.float32) for n in norms]).norm()
-        # As in Keras, one infinite or NaN gradient makes all of them NaN.
-        scale = limit * torch.clamp(1.0 / norm, max=1.0 / limit) + (norm - norm)  # type: ignore[operator]
-        for bucket in buckets:
-            torch._foreach_mul_(bucket.gradients, scale.to(bucket.gradients[0].device, bucket.gradients[0].dtype))
-
-    def _clip_values(self, buckets: list[Bucket]) -> None:
-        limit = self.spec.clipvalue
-        for bucket in buckets:
-            torch._foreach_clamp_min_(bucket.gradients, -limit)  # type: ignore[operator]
-            torch._foreach_clamp_max_(bucket.gradients, limit)
+            _clip_each_norm(buckets, spec.clipnorm)
+        elif spec.global_clipnorm is not None:
+            _clip_global_norm(buckets, spec.global_clipnorm)
+        elif spec.clipvalue is not None:
+            for bucket in buckets:
+                torch._foreach_clamp_min_(bucket.gradients, -spec.clipvalue)
+                torch._foreach_clamp_max_(bucket.gradients, spec.clipvalue)
 
     # Moving averages of the weights
 
@@ -219,7 +199,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def finalize(self) -> None:
         """With `use_ema`, put the averages in the weights' place: what `fit` does at its end."""
-        if self.spec.use_ema:
+        if self.spec.use_ema and self._group["calls"]:
             with torch.no_grad():
                 for bucket in self._buckets:
                     torch._foreach_copy_(bucket.parameters, bucket.slots["average"])
@@ -244,7 +224,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def _bind(self) -> None:
         """Sort parameters and their state by device and dtype, as the kernels take them."""
-        groups: defaultdict[Any, list[Parameter]] = defaultdict(list)
+        groups: defaultdict[Any, list[Tensor]] = defaultdict(list)
         for p in self.parameters:
             groups[p.device, p.dtype].append(p)
         decay = self.spec.weight_decay is not None
@@ -266,3 +246,20 @@ class Optimizer(torch.optim.Optimizer):
             named = re.compile("|".join(patterns))
             found |= {id(p) for p, name in zip(self.parameters, names, strict=True) if named.search(name)}
         return found
+
+
+def _clip_each_norm(buckets: list[Bucket], limit: float) -> None:
+    for bucket in buckets:
+        scales = [limit / norm.clamp(min=limit) for norm in torch._foreach_norm(bucket.gradients)]
+        for gradient, scale in zip(bucket.gradients, scales, strict=True):
+            gradient.mul_(scale)
+
+
+def _clip_global_norm(buckets: list[Bucket], limit: float) -> None:
+    norms = [norm for bucket in buckets for norm in torch._foreach_norm(bucket.gradients)]
+    device = norms[0].device
+    norm = torch.stack([n.to(device, torch.float32) for n in norms]).norm()
+    # As in Keras, one infinite or NaN gradient makes all of them NaN.
+    scale = limit * torch.clamp(1.0 / norm, max=1.0 / limit) + (norm - norm)
+    for bucket in buckets:
+        torch._foreach_mul_(bucket.gradients, scale.to(bucket.gradients[0].device, bucket.gradients[0].dtype))

@@ -5,7 +5,7 @@ What each computes is in `runtime/losses.py`.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -70,7 +70,7 @@ class LossSpec(ArgumentsSpec, Loss):
     """What every loss takes."""
 
     kind = "loss"
-    unstated = ("dtype",)
+    unstated: ClassVar[tuple[str, ...]] = ("dtype",)
 
     reduction: Reduction = "sum_over_batch_size"
     """How the values become one number: their sum (`sum`), divided by their count (`sum_over_batch_size`, `mean`) or by

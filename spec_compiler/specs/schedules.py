@@ -110,8 +110,8 @@ class PolynomialDecay(LearningRateSchedule):
         steps: float = self.decay_steps
         if self.cycle:
             steps *= math.ceil(step / self.decay_steps) if step else 1
-        done = min(step, steps) / steps
-        return (self.initial_learning_rate - self.end_learning_rate) * (1 - done) ** self.power + self.end_learning_rate
+        left = math.pow(1 - min(step, steps) / steps, self.power)
+        return (self.initial_learning_rate - self.end_learning_rate) * left + self.end_learning_rate
 
 
 class CosineDecay(LearningRateSchedule):
