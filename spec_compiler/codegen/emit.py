@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from torch import nn
-
 from spec_compiler.codegen.definitions import copied
 from spec_compiler.codegen.forward import ForwardPrinter
 from spec_compiler.ir import Graph, values_in
@@ -34,7 +32,7 @@ def emit(lowered: LoweredGraph) -> str:
         text, functions = _class(graph, names)
         bodies.append(text)
         needed += functions
-        needed += [cls for expr in _expressions(graph) for cls in expr.classes() if not _stock(cls)]
+        needed += [found for expr in _expressions(graph) for found in expr.definitions()]
     imports, definitions = copied(dict.fromkeys(needed))
     text = "\n\n\n".join([*definitions, *bodies])
     used = [line for mark, line in HEADER.items() if re.search(rf"(?<![\w.]){re.escape(mark)}", text)]
@@ -58,13 +56,13 @@ def _class(graph: LoweredGraph, names: dict[int, str]) -> tuple[str, list[Any]]:
     printer = ForwardPrinter(graph.fx_graph)
     lines = [f"class {names[id(graph)]}(nn.Module):", f'    """{_signature(graph.graph)}"""', ""]
     lines += ["    def __init__(self):", "        super().__init__()"]
-    parents = set()
+    parents = set(graph.modules)
     for target, expr in graph.modules.items():
-        *path, _ = target.split(".")
-        parent = ".".join(path)
-        if parent and parent not in graph.modules and parent not in parents:
-            parents.add(parent)
-            lines.append(f"        self.{parent} = nn.Module()")
+        path = target.split(".")[:-1]
+        for parent in (".".join(path[: i + 1]) for i in range(len(path))):
+            if parent not in parents:
+                parents.add(parent)
+                lines.append(f"        self.{parent} = nn.Module()")
         lines.append(f"        self.{target} = {_construction(expr, names)}")
     lines += ["", f"    def forward({', '.join(printer.parameters())}):"]
     lines += ["        " + line for line in printer.lines()]
@@ -102,10 +100,6 @@ def _inner_first(graph: LoweredGraph) -> Iterator[LoweredGraph]:
 
 def _expressions(graph: LoweredGraph) -> Iterator[ModuleExpr]:
     return (expr for expr in graph.modules.values() if isinstance(expr, ModuleExpr))
-
-
-def _stock(cls: type[nn.Module]) -> bool:
-    return getattr(nn, cls.__name__, None) is cls
 
 
 def _unique(name: str, taken: set[str]) -> str:

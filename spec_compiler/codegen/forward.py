@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 from torch.fx import Graph, Node
-from torch.nn import functional as F
+
+from spec_compiler.lowering.expressions import torch_name
 
 INFIX = {
     operator.add: ("+", 5), operator.sub: ("-", 5), operator.mul: ("*", 6), operator.truediv: ("/", 6),
@@ -59,6 +60,8 @@ class ForwardPrinter:
                 lines.append(f"{self._targets(node, names)} = {text[0]}")
             elif node in self._inlined:
                 self._text[node] = text
+            elif not node.users:
+                lines.append(text[0])
             else:
                 lines.append(f"{names[node]} = {text[0]}")
                 self._text[node] = (names[node], ATOM)
@@ -130,12 +133,10 @@ class ForwardPrinter:
         return f"{self._function(target)}({self._arguments(node.args, _stated(target, node.kwargs))})", ATOM
 
     def _function(self, target: Callable[..., Any]) -> str:
-        # F.logsigmoid calls itself log_sigmoid.
-        name = {F.logsigmoid: "logsigmoid"}.get(target, target.__name__)
-        for prefix, namespace in (("F", F), ("torch", torch), ("torch.special", torch.special), ("torch.linalg", torch.linalg)):
-            if getattr(namespace, name, None) is target:
-                return f"{prefix}.{name}"
-        self.functions.append(target)
+        name = torch_name(target)
+        if name is None:
+            self.functions.append(target)
+            name = target.__name__
         return name
 
     def _operand(self, arg: Any, level: int) -> str:

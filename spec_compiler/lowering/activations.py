@@ -8,9 +8,18 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.fx import Proxy
 
-from spec_compiler.nn.activations import sparse_plus, sparse_sigmoid, sparsemax, squareplus
+from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.nn.activations import (
+    PiecewiseReLU,
+    hard_sigmoid_keras2,
+    sparse_plus,
+    sparse_sigmoid,
+    sparsemax,
+    squareplus,
+)
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 
@@ -21,6 +30,7 @@ ELEMENTWISE: dict[str, Callable[[Any], Any]] = {
     "gelu": F.gelu,
     "hard_shrink": F.hardshrink,
     "hard_sigmoid": F.hardsigmoid,
+    "hard_sigmoid_keras2": hard_sigmoid_keras2,
     "hard_silu": F.hardswish,
     "hard_tanh": F.hardtanh,
     # Keras's slope is 0.2; torch's default is 0.01.
@@ -50,7 +60,7 @@ ALONG_AXIS: dict[str, Callable[..., Any]] = {
     "sparsemax": sparsemax,
 }
 
-CUSTOM = (sparse_plus, sparse_sigmoid, sparsemax, squareplus)
+CUSTOM = (hard_sigmoid_keras2, sparse_plus, sparse_sigmoid, sparsemax, squareplus)
 """Those of `nn/activations.py`, which emitted source must bring along."""
 
 
@@ -73,6 +83,32 @@ def activate(
         # One step of the graph, as torch's own functions are.
         return x.tracer.create_proxy("call_function", function, (x,), kwargs)
     return function(x, **kwargs)
+
+
+def callable_of(activation: str | LayerSpec) -> Callable[[Any], Any] | ModuleExpr:
+    """The activation as an argument of a module: a function, or a module where it has arguments of its own.
+
+    Those that work along an axis work along the last.
+    """
+    if isinstance(activation, Activation):
+        return callable_of(activation.activation)
+    if isinstance(activation, ReLU):
+        stated = {"negative_slope": activation.negative_slope, "threshold": activation.threshold}
+        kwargs = {key: value for key, value in {**stated, "max_value": activation.max_value}.items() if value}
+        return ModuleExpr(PiecewiseReLU, **kwargs) if kwargs else F.relu
+    if isinstance(activation, LeakyReLU):
+        return ModuleExpr(nn.LeakyReLU, activation.negative_slope)
+    if isinstance(activation, ELU):
+        return ModuleExpr(nn.ELU, activation.alpha)
+    if isinstance(activation, Softmax):
+        return ModuleExpr(nn.Softmax, dim=activation.axes[0])
+    modules = {
+        "leaky_relu": ModuleExpr(nn.LeakyReLU, 0.2),
+        "linear": ModuleExpr(nn.Identity),
+        "log_softmax": ModuleExpr(nn.LogSoftmax, dim=-1),
+        "softmax": ModuleExpr(nn.Softmax, dim=-1),
+    }
+    return modules.get(activation) or ELEMENTWISE.get(activation) or ALONG_AXIS[activation]
 
 
 @singledispatch

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.fx import Proxy
 
-from spec_compiler.ir import Node
+from spec_compiler.ir import Node, Value
 from spec_compiler.lowering.activations import activate
 from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.table import lowering_of
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.shapes import Shape
@@ -91,6 +93,16 @@ class Call:
         """
         return self._lowering.module(self.node.layer, expr, rules, name)
 
+    def inner(
+        self, layer: LayerSpec, name: str, x: Proxy, shape: Shape, mask: Proxy | None = None, **kwargs: Any
+    ) -> Proxy | tuple[Proxy, ...]:
+        """What `layer`, one inside this call's layer, makes of `x` of `shape`, both in Keras's order of axes.
+
+        Its modules and its variables stand under `name`, or in the outer layer's place where `name` is "". Its activity
+        regularizer counts, as it does in Keras where the outer layer calls it.
+        """
+        return InnerCall(self, layer, name, shape, mask, kwargs).lower(x)
+
     def function(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Proxy:
         """A call of `function` as one step, not traced into: for functions of ours in `nn/`."""
         return self._lowering.tracer.create_proxy("call_function", function, args, kwargs)
@@ -115,3 +127,52 @@ def unpacked(result: Proxy, n: int) -> Proxy | tuple[Proxy, ...]:
         return result
     result.node.meta["outputs"] = n
     return tuple(result[i] for i in range(n))
+
+
+class InnerCall(Call):
+    """The call of a layer inside a layer, while the outer one is lowered."""
+
+    def __init__(
+        self, outer: Call, layer: LayerSpec, name: str, shape: Shape, mask: Proxy | None, kwargs: dict[str, Any]
+    ) -> None:
+        value = Value(outer.node.name, shape=shape)
+        # A mask that is given to an inner layer is given explicitly: "mask" among the arguments says so.
+        explicit = {} if mask is None else {"mask": mask}
+        super().__init__(Node(outer.node.name, layer, (value,), explicit), outer._lowering)
+        self.outer = outer
+        self.name = name
+        self.kwargs = kwargs
+        found = layer.infer_shape(shape)
+        for i, out in enumerate(found if isinstance(found, list) else [found]):
+            self.node.outputs.append(Value(self.node.name, self.node, i, out))
+        if len(shape) > 2 and layer.layout(len(shape)) == "channels_first":
+            self.node.layout = "channels_first"
+
+    @property
+    def masks(self) -> list[Proxy | None]:
+        return [self.node.kwargs.get("mask")]
+
+    def module(self, expr: ModuleExpr, rules: Sequence[Rule] = (), name: str = "") -> Callable[..., Any]:
+        if self.name:
+            rules = [replace(rule, variable=f"{self.name}/{rule.variable}") for rule in rules]
+        return self.outer.module(expr, rules, ".".join(part for part in (self.name, name) if part))
+
+    def lower(self, x: Proxy) -> Proxy | tuple[Proxy, ...]:
+        """The layer's outputs for `x`, in Keras's order of axes."""
+        rank = len(self.shapes[0])
+        if self.channels_first:
+            x = permuted(x, rank, to_keras=False)
+        result = lowering_of(type(self.node.layer))(self.node.layer, self, x, **self.kwargs)
+        results = result if isinstance(result, tuple) else (result,)
+        self._lowering.penalize(self.node.layer, results)
+        if self.channels_first:
+            ranks = [len(shape) for shape in self.output_shapes]
+            results = tuple(permuted(y, r, True) if r == rank else y for y, r in zip(results, ranks, strict=True))
+        return results if isinstance(result, tuple) else results[0]
+
+
+def permuted(x: Proxy, rank: int, to_keras: bool) -> Proxy:
+    """`x` with its last axis moved behind the batch axis, or back to Keras's order of axes."""
+    if rank == 3:
+        return x.transpose(1, 2)
+    return x.permute(0, *range(2, rank), 1) if to_keras else x.permute(0, rank - 1, *range(1, rank - 1))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
+import torch
 from torch import nn
+from torch.nn import functional as F
 
 
 class ModuleExpr:
@@ -29,10 +33,12 @@ class ModuleExpr:
         name = self.cls.__name__
         return f"{'nn.' + name if getattr(nn, name, None) is self.cls else name}({separator.join(args)})"
 
-    def classes(self) -> list[type[nn.Module]]:
-        """The classes named in the expression, this one first."""
-        inner = [arg for arg in (*self.args, *self.kwargs.values()) if isinstance(arg, ModuleExpr)]
-        return [self.cls, *(cls for expr in inner for cls in expr.classes())]
+    def definitions(self) -> list[type[nn.Module] | FunctionType]:
+        """The classes and functions named in the expression that torch does not have."""
+        args = (*self.args, *self.kwargs.values())
+        inner = [found for arg in args if isinstance(arg, ModuleExpr) for found in arg.definitions()]
+        functions = [arg for arg in args if isinstance(arg, FunctionType) and torch_name(arg) is None]
+        return [*([] if getattr(nn, self.cls.__name__, None) is self.cls else [self.cls]), *functions, *inner]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ModuleExpr) and self.source() == other.source()
@@ -44,4 +50,15 @@ class ModuleExpr:
 
 
 def _source(arg: Any) -> str:
-    return arg.source() if isinstance(arg, ModuleExpr) else repr(arg)
+    if isinstance(arg, ModuleExpr):
+        return arg.source()
+    return torch_name(arg) or arg.__name__ if callable(arg) else repr(arg)
+
+
+def torch_name(function: Callable[..., Any]) -> str | None:
+    """`F.relu`, `torch.tanh`: how a function of torch's is written; None for one of ours."""
+    # F.logsigmoid calls itself log_sigmoid.
+    name = "logsigmoid" if function is F.logsigmoid else getattr(function, "__name__", "")
+    spaces = {"F": F, "torch": torch, "torch.special": torch.special, "torch.linalg": torch.linalg}
+    found = (f"{prefix}.{name}" for prefix, space in spaces.items() if getattr(space, name, None) is function)
+    return next(found, None)

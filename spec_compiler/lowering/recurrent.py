@@ -1,24 +1,35 @@
-"""Lowerings of `specs.layers.recurrent`."""
+"""Lowerings of `specs.layers.recurrent`: torch's fused kernels wherever those have the arithmetic."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.fx import Proxy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
-from spec_compiler.lowering.call import Call
+import torch
+from torch import Tensor, nn
+from torch.fx import Proxy
+from torch.nn import functional as F
+
+from spec_compiler.lowering.activations import callable_of
+from spec_compiler.lowering.call import Call, unpacked
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.initializers import draw, initialize
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import recurrent as nn_recurrent
-from spec_compiler.specs.layers.recurrent import LSTM, ForgetBias
+from spec_compiler.specs.layers.recurrent import BaseCell, ForgetBias, GRUCell, LSTMCell, Sequence, SimpleRNNCell
+from spec_compiler.specs.layers.recurrent_cells import StackedRNNCells
 
-RECURRENT = [
-    Rule("kernel", "weight_ih_l0", axes=(1, 0)),
-    Rule("recurrent_kernel", "weight_hh_l0", axes=(1, 0)),
-    Rule("bias", "bias_ih_l0"),
-]
+MODULES: dict[type[BaseCell], tuple[type[nn.Module], type[nn.Module]]] = {
+    LSTMCell: (nn_recurrent.LSTM, nn_recurrent.LSTMLoop),
+    GRUCell: (nn_recurrent.GRU, nn_recurrent.GRULoop),
+    SimpleRNNCell: (nn_recurrent.SimpleRNN, nn_recurrent.SimpleRNNLoop),
+}
+"""For each cell, the module on torch's fused kernel, and the loop over time that has what the kernel lacks."""
+
+TORCH_GATES = (1, 0, 2)
+"""torch's reset, update and new gate, by their places in Keras's update, reset, new."""
 
 
 @draw.register
@@ -30,21 +41,134 @@ def forget_bias(
     return bias
 
 
-def expression(layer: LSTM, n: int) -> ModuleExpr:
-    """The layer as a module over `n` features; only what differs from the module's defaults is stated."""
-    stated = {
-        "bias": layer.use_bias,
-        "return_sequences": layer.return_sequences,
-        "return_state": layer.return_state,
-        "go_backwards": layer.go_backwards,
-        "zero_output_for_mask": layer.zero_output_for_mask,
-    }
-    defaults = {"bias": True}
-    kwargs = {key: value for key, value in stated.items() if value != defaults.get(key, False)}
-    return ModuleExpr(nn_recurrent.LSTM, n, layer.units, **kwargs)
+def rules_of(cell: BaseCell) -> list[Rule]:
+    """Where torch has the cell's weights."""
+    gates = TORCH_GATES if isinstance(cell, GRUCell) else None
+    rules = [
+        Rule("kernel", "weight_ih_l0", axes=(1, 0), gates=gates),
+        Rule("recurrent_kernel", "weight_hh_l0", axes=(1, 0), gates=gates),
+    ]
+    if not cell.use_bias:
+        return rules
+    if len(cell.bias_shape) == 1:
+        return [*rules, Rule("bias", "bias_ih_l0", gates=gates)]
+    return [*rules, Rule("bias", "bias_ih_l0", gates=gates, row=0), Rule("bias", "bias_hh_l0", gates=gates, row=1)]
 
 
-@lowers(LSTM)
-def lstm(layer: LSTM, call: Call, x: Proxy, initial_state: list[Proxy] | None = None) -> Proxy | tuple[Proxy, ...]:
-    run = call.module(expression(layer, call.shapes[0][-1]), RECURRENT)
-    return call.outputs(run(x, **call.given(mask_bt=call.mask, initial_state=initial_state)))
+def expression(cell: BaseCell, n: int) -> ModuleExpr:
+    """The cell run over steps of `n` features, as a module."""
+    bias = {} if cell.use_bias else {"bias": False}
+    beyond = beyond_kernel(cell)
+    fused, loop = next(modules for cls, modules in MODULES.items() if isinstance(cell, cls))
+    if fused is nn_recurrent.SimpleRNN and beyond == {"activation": F.relu}:
+        return ModuleExpr(fused, n, cell.units, **bias, nonlinearity="relu")
+    return ModuleExpr(loop if beyond else fused, n, cell.units, **bias, **beyond)
+
+
+def beyond_kernel(cell: BaseCell) -> dict[str, Any]:
+    """What of the cell torch's fused kernel does not do, as arguments of the loop."""
+    found: dict[str, Any] = {} if getattr(cell, "reset_after", True) else {"reset_after": False}
+    for name, default in (("activation", "tanh"), ("recurrent_activation", "sigmoid")):
+        activation = getattr(cell, name, default)
+        if activation != default:
+            found[name] = callable_of(activation)
+    if cell.recurrent_dropout:
+        # Keras then gives each gate dropped inputs of its own too.
+        dropout = {"input_dropout": cell.dropout} if cell.dropout and cell.gates > 1 else {}
+        found |= {**dropout, "recurrent_dropout": cell.recurrent_dropout}
+    return found
+
+
+def declared(call: Call, cell: BaseCell, n: int, name: str = "") -> Callable[..., tuple[Proxy, ...]]:
+    """The cell's module for steps of `n` features: a function from the steps to their outputs and the final states."""
+    expr = expression(cell, n)
+    rules = [replace(rule, variable=f"{name}/{rule.variable}") if name else rule for rule in rules_of(cell)]
+    run = call.module(expr, rules, name)
+    drop = None
+    if cell.dropout and "input_dropout" not in expr.kwargs:
+        drop = call.module(ModuleExpr(nn.Dropout1d, cell.dropout), name=f"{name}.drop" if name else "drop")
+
+    def over(x: Proxy, **kwargs: Any) -> Any:
+        # Dropout1d drops whole channels of (batch, channels, steps): a feature at every step.
+        x = x if drop is None else drop(x.transpose(1, 2)).transpose(1, 2)
+        return unpacked(run(x, **call.given(**kwargs)), 1 + cell.states)
+
+    return over
+
+
+@lowers(BaseCell, StackedRNNCells)
+def cell_step(layer: BaseCell | StackedRNNCells, call: Call, x: Proxy, states: Any) -> tuple[Proxy, ...]:
+    cells = list(layer.flat()) if isinstance(layer, StackedRNNCells) else [layer]
+    n, start, finals = call.shapes[0][-1], flat(states), []
+    x = x.unsqueeze(1)
+    for i, cell in enumerate(cells):
+        own, start = start[: cell.states], start[cell.states :]
+        x, *final = declared(call, cell, n, f"cell_{i}" if len(cells) > 1 else "")(x, states=own)
+        n, finals = cell.units, finals + final
+    return (x[:, 0], *finals)
+
+
+@lowers(Sequence)
+def sequence(
+    layer: Sequence, call: Call, x: Proxy, initial_state: Any = None, *states: Proxy
+) -> Proxy | tuple[Proxy, ...]:
+    cells, sizes = layer.cells, [call.shapes[0][-1], *(cell.units for cell in layer.cells)]
+    names = [f"cell_{i}" if len(cells) > 1 else "" for i in range(len(cells))]
+    runs = [declared(call, *each) for each in zip(cells, sizes, names, strict=False)]
+    start = None if initial_state is None else flat([initial_state, *states])
+    if layer.stateful:
+        shapes = layer.kept_shapes(call.shapes[0])
+        kept = call.module(ModuleExpr(nn_recurrent.States, *shapes), name="states")
+        start = start or several(kept(), len(shapes))
+    mask = steps_mask(call)
+    if layer.go_backwards:
+        x, mask = x.flip(1), None if mask is None else mask.flip(1)
+    y, finals = over_steps(layer, call, x, mask, start, runs)
+    if layer.stateful:
+        kept(*finals)
+    return (y, *finals) if layer.return_state else y
+
+
+def over_steps(
+    layer: Sequence, call: Call, x: Proxy, mask: Proxy | None, start: list[Proxy] | None, runs: list[Callable[..., Any]]
+) -> tuple[Proxy, list[Proxy]]:
+    """The output, and the final states where the layer keeps or returns them."""
+    finals: list[Proxy] = []
+    wanted = layer.return_state or layer.stateful
+    if mask is not None:
+        x, place, past = several(call.function(nn_recurrent.compact, x, mask), 3)
+        last = None
+    for cell, run in zip(layer.cells, runs, strict=True):
+        own = None if start is None else start[len(finals) : len(finals) + cell.states]
+        x, *final = run(x, states=own, past_bt=past if mask is not None and wanted and cell.states > 1 else None)
+        if mask is not None and wanted:
+            last = call.function(nn_recurrent.spread, x, place[:, -1:])[:, 0]
+            final[0] = last if own is None else torch.where(place[:, -1:] >= 0, last, own[0])
+        finals += final
+    if mask is None:
+        return x if layer.return_sequences else finals[-layer.cells[-1].states], finals
+    if layer.return_sequences:
+        y = call.function(nn_recurrent.spread, x, place)
+        return torch.where(mask.unsqueeze(-1), y, 0.0) if layer.zero_output_for_mask else y, finals
+    y = call.function(nn_recurrent.spread, x, place[:, -1:])[:, 0] if last is None else last
+    return torch.where(mask[:, -1:], y, 0.0) if layer.zero_output_for_mask else y, finals
+
+
+def steps_mask(call: Call) -> Proxy | None:
+    """The mask of the steps."""
+    # Where states are given beside the sequence, in a list or by name, Keras does not see the sequence's own mask.
+    node = call.node
+    beside = "initial_state" in node.kwargs or any(isinstance(arg, (list, tuple)) for arg in node.args[1:])
+    return None if beside and "mask" not in node.kwargs else call.mask
+
+
+def flat(states: Any) -> list[Proxy]:
+    """The states in `states`: one, or lists of them as cells nest them."""
+    if isinstance(states, (list, tuple)):
+        return [state for item in states for state in flat(item)]
+    return [states]
+
+
+def several(result: Proxy, n: int) -> list[Proxy]:
+    """The `n` tensors of a step that returns a sequence of them, even of one."""
+    return [result[0]] if n == 1 else list(unpacked(result, n))

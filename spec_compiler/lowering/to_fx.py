@@ -19,7 +19,7 @@ from torch.fx import Proxy
 from torch.fx.proxy import GraphAppendingTracer
 
 from spec_compiler.ir import Graph, Node, Value, map_values, values_in
-from spec_compiler.lowering.call import Call, unpacked
+from spec_compiler.lowering.call import Call, permuted, unpacked
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.regularizers import penalty
 from spec_compiler.lowering.table import lowering_of, mask_lowering_of
@@ -156,15 +156,16 @@ class GraphLowering:
             kwargs = {key: map_values(self.proxy, arg) for key, arg in node.kwargs.items() if key not in ("mask", "training")}
             found = lowering_of(type(node.layer))(node.layer, call, *args, **kwargs)
             results = found if isinstance(found, tuple) else (found,)
-            self._penalize(node, results[0])
+            self.penalize(node.layer, results)
         for value, proxy in zip(node.outputs, results, strict=True):
             self._proxies[id(value), value.layout] = proxy
 
-    def _penalize(self, node: Node, output: Proxy) -> None:
-        # Keras divides by the batch size, so that the penalty does not grow with it.
-        regularizer = getattr(node.layer, "activity_regularizer", None)
+    def penalize(self, layer: LayerSpec, outputs: Sequence[Proxy]) -> None:
+        """Count the penalties that the layer's activity regularizer puts on its outputs, where they are wanted."""
+        regularizer = getattr(layer, "activity_regularizer", None)
         if self.for_training and regularizer is not None:
-            self.penalties.append(penalty(regularizer, output) / output.shape[0])
+            # Keras divides by the batch size, so that the penalty does not grow with it.
+            self.penalties += [penalty(regularizer, output) / output.shape[0] for output in outputs]
 
     def _nested(self, node: Node, body: Graph) -> Any:
         masked = any(value.mask is not None for value in values_in(body.outputs))
@@ -192,7 +193,7 @@ class GraphLowering:
         if key not in self._proxies:
             have = self._proxies[id(value), value.layout]
             assert value.shape is not None
-            self._proxies[key] = _permuted(have, len(value.shape), to_keras=layout == "keras")
+            self._proxies[key] = permuted(have, len(value.shape), to_keras=layout == "keras")
         return self._proxies[key]
 
     def mask(self, value: Value | None) -> Proxy | None:
@@ -247,12 +248,6 @@ def identifier(name: str) -> str:
     if name[:1].isdigit():
         name = f"_{name}"
     return f"{name}_" if keyword.iskeyword(name) or hasattr(nn.Module, name) or name in ("self", "") else name
-
-
-def _permuted(x: Proxy, rank: int, to_keras: bool) -> Proxy:
-    if rank == 3:
-        return x.transpose(1, 2)
-    return x.permute(0, *range(2, rank), 1) if to_keras else x.permute(0, rank - 1, *range(1, rank - 1))
 
 
 def _unpack(result: Any, structure: Any) -> list[Any]:

@@ -2,24 +2,54 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch.fx import Proxy
 
-from spec_compiler.lowering import recurrent
 from spec_compiler.lowering.call import Call
-from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.recurrent import flat, steps_mask
 from spec_compiler.lowering.table import lowers
-from spec_compiler.lowering.weights import under
-from spec_compiler.nn import recurrent as nn_recurrent
-from spec_compiler.specs.layers.wrappers import Bidirectional
+from spec_compiler.specs.layers.wrappers import Bidirectional, TimeDistributed, halves
 
 
 @lowers(Bidirectional)
 def bidirectional(
-    layer: Bidirectional, call: Call, x: Proxy, initial_state: list[Proxy] | None = None
+    layer: Bidirectional, call: Call, x: Proxy, initial_state: Any = None, *states: Proxy
 ) -> Proxy | tuple[Proxy, ...]:
-    n = call.shapes[0][-1]
-    forward, backward = (recurrent.expression(inner, n) for inner in layer.directions)
-    mode = {} if layer.merge_mode == "concat" else {"merge_mode": layer.merge_mode}
-    rules = [*under("forward_layer", recurrent.RECURRENT), *under("backward_layer", recurrent.RECURRENT)]
-    run = call.module(ModuleExpr(nn_recurrent.Bidirectional, forward, backward, **mode), rules)
-    return call.outputs(run(x, **call.given(mask_bt=call.mask, initial_state=initial_state)))
+    mask = steps_mask(call)
+    starts = halves(None if initial_state is None else flat([initial_state, *states]))
+    names = ("forward_layer", "backward_layer")
+    there, back = (
+        call.inner(inner, name, x, call.shapes[0], mask=mask, **call.given(initial_state=start))
+        for inner, name, start in zip(layer.directions, names, starts, strict=True)
+    )
+    kept: list[Proxy] = []
+    if layer.layer.return_state:
+        (there, *kept), (back, *more) = there, back
+        kept += more
+    if layer.layer.return_sequences:
+        back = back.flip(1)
+    outputs = (*merged(layer, there, back), *kept)
+    return outputs if len(outputs) > 1 else outputs[0]
+
+
+def merged(layer: Bidirectional, there: Proxy, back: Proxy) -> tuple[Proxy, ...]:
+    """The outputs of the two directions as one, or as both."""
+    if layer.merge_mode == "concat":
+        return (torch.cat([there, back], dim=-1),)
+    if layer.merge_mode == "sum":
+        return (there + back,)
+    if layer.merge_mode == "mul":
+        return (there * back,)
+    if layer.merge_mode == "ave":
+        return ((there + back) / 2,)
+    return there, back
+
+
+@lowers(TimeDistributed)
+def time_distributed(layer: TimeDistributed, call: Call, x: Proxy) -> Proxy:
+    batch, steps, *rest = call.shapes[0]
+    folded = None if batch is None or steps is None else batch * steps
+    y = call.inner(layer.layer, "", x.flatten(0, 1), (folded, *rest))
+    return y.unflatten(0, (-1, steps if steps is not None else x.shape[1]))

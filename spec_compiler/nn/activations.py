@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+
+def hard_sigmoid_keras2(x: Tensor) -> Tensor:
+    """`0.2 x + 0.5`, cut off at 0 and 1: the hard sigmoid of Keras before 3 (torch's and Keras 3's is `x / 6 + 0.5`)."""
+    return torch.clamp(0.2 * x + 0.5, 0.0, 1.0)
 
 
 def sparse_plus(x: Tensor) -> Tensor:
@@ -35,3 +40,17 @@ def sparsemax(x: Tensor, dim: int = -1) -> Tensor:
     k = largest.sum(dim=dim, keepdim=True)
     tau = (torch.where(largest, sums, 0.0).sum(dim=dim, keepdim=True) - 1) / k
     return torch.clamp(x - tau, min=0.0)
+
+
+class PiecewiseReLU(nn.Module):
+    """`x` above `threshold`, up to `max_value`; `negative_slope * (x - threshold)` below."""
+
+    def __init__(self, negative_slope: float = 0.0, threshold: float = 0.0, max_value: float | None = None) -> None:
+        super().__init__()
+        self.negative_slope = negative_slope
+        self.threshold = threshold
+        self.max_value = max_value
+
+    def forward(self, x: Tensor) -> Tensor:
+        above = x if self.max_value is None else x.clamp(max=self.max_value)
+        return torch.where(x > self.threshold, above, self.negative_slope * (x - self.threshold))

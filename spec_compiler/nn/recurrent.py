@@ -1,34 +1,135 @@
-"""Recurrent layers on torch's fused kernels, with Keras's masks, directions and states."""
+"""Recurrent layers on torch's fused kernels where those have the arithmetic, else as a loop over time.
+
+Each takes (batch, steps, features) and the states to start from, and returns every step's output and the final states.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+Activation = Callable[[Tensor], Tensor]
 
 
-def compact(x_btf: Tensor, mask_bt: Tensor) -> tuple[Tensor, Tensor]:
-    """The unmasked steps moved to the front, in order, and where each step's output is then found.
+def compact(x_btf: Tensor, mask_bt: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The unmasked steps moved to the front, in order; each step's place among them; and which places are past the end.
 
-    A recurrent layer under a mask skips masked steps and repeats the output before them; run over the compacted steps,
-    its output at step t is the one at place `count of unmasked steps up to t` - 1 (-1: none yet).
+    A recurrent layer skips masked steps and repeats the output before them; run over the compacted steps, its output at
+    step t is the one at place `count of unmasked steps up to t` - 1 (-1: none yet).
     """
-    order_bt = torch.argsort(~mask_bt, dim=1, stable=True)
-    compacted = x_btf.gather(1, order_bt.unsqueeze(-1).expand_as(x_btf))
-    return compacted, mask_bt.cumsum(dim=1) - 1
+    past_bt, order_bt = torch.sort(~mask_bt, dim=1, stable=True)
+    return x_btf.gather(1, order_bt.unsqueeze(-1).expand_as(x_btf)), mask_bt.cumsum(dim=1) - 1, past_bt
 
 
-def spread(y_btu: Tensor, place_bt: Tensor, start_bu: Tensor | None) -> Tensor:
-    """Each step's output out of the compacted ones; before the first unmasked step, `start_bu` or zeros."""
-    index = place_bt.clamp(min=0).unsqueeze(-1).expand(-1, -1, y_btu.shape[-1])
-    found = y_btu.gather(1, index)
-    started = (place_bt >= 0).unsqueeze(-1)
-    return torch.where(started, found, 0.0 if start_bu is None else start_bu.unsqueeze(1))
+def spread(y_btu: Tensor, place_bt: Tensor) -> Tensor:
+    """The outputs at `place_bt` of the compacted ones; zeros before the first unmasked step."""
+    index_bt1 = place_bt.clamp(min=0).unsqueeze(-1)
+    found = y_btu.gather(1, index_bt1.expand(-1, -1, y_btu.shape[-1]))
+    return torch.where((place_bt >= 0).unsqueeze(-1), found, 0.0)
 
 
-class LSTM(nn.LSTM):
-    """Keras's LSTM over (batch, steps, features): one bias, masks, either direction, states on request.
+class States(nn.Module):
+    """The states a layer ends a batch with, from which it starts the next; zeros at first and after `reset_states`."""
 
-    torch adds two biases where Keras has one, so the second stays zero and is never trained.
+    def __init__(self, *shapes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.count = len(shapes)
+        for i, shape in enumerate(shapes):
+            self.register_buffer(f"state_{i}", torch.zeros(shape), persistent=False)
+
+    def forward(self, *final: Tensor) -> list[Tensor]:
+        """Keep `final`, if given; return what is kept."""
+        states = [self.get_buffer(f"state_{i}") for i in range(self.count)]
+        for state, new in zip(states, final, strict=bool(final)):
+            state.copy_(new.detach())
+        return [state.clone() for state in states]
+
+    def reset_states(self) -> None:
+        """Start anew, from zeros."""
+        for state in self.buffers():
+            state.zero_()
+
+
+class LSTM(nn.RNNBase):
+    """Long short-term memory with one bias: the second that torch adds stays zero and is no parameter.
+
+    Steps `past` the end keep the cell state: each has a further feature that opens the forget gate and shuts the input
+    gate. The outputs of those steps mean nothing.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:
+        super().__init__("LSTM", input_size, hidden_size, bias=bias, batch_first=True)
+        single_bias(self)
+
+    def forward(self, x_btf, states=None, past_bt=None):  # type: ignore[no-untyped-def]
+        h, c = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)] * 2
+        weights = list(self.all_weights[0])
+        if past_bt is not None:
+            hold = weights[0].new_tensor([-1e4, 1e4, 0.0, 0.0]).repeat_interleave(self.hidden_size)
+            weights[0] = torch.cat([weights[0], hold.unsqueeze(1)], dim=1)
+            x_btf = torch.cat([x_btf, past_bt.unsqueeze(-1).to(x_btf.dtype)], dim=-1)
+        start = (h.unsqueeze(0), c.unsqueeze(0))
+        y, h, c = torch.lstm(x_btf, start, weights, self.bias, 1, 0.0, torch.is_grad_enabled(), False, True)
+        return y, h[0], c[0]
+
+
+class GRU(nn.RNNBase):
+    """Gated recurrent unit, the reset gate applied after the matrix product."""
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:
+        super().__init__("GRU", input_size, hidden_size, bias=bias, batch_first=True)
+
+    def forward(self, x_btf, states=None):  # type: ignore[no-untyped-def]
+        (h,) = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)]
+        train = torch.is_grad_enabled()
+        y, h = torch.gru(x_btf, h.unsqueeze(0), self.all_weights[0], self.bias, 1, 0.0, train, False, True)
+        return y, h[0]
+
+
+class SimpleRNN(nn.RNNBase):
+    """`h = tanh(x W + h U + b)`, or relu, with one bias: the second that torch adds stays zero and is no parameter."""
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh") -> None:
+        super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, bias=bias, batch_first=True)
+        self.nonlinearity = nonlinearity
+        single_bias(self)
+
+    def forward(self, x_btf, states=None):  # type: ignore[no-untyped-def]
+        (h,) = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)]
+        run, train = (torch.rnn_tanh if self.nonlinearity == "tanh" else torch.rnn_relu), torch.is_grad_enabled()
+        y, h = run(x_btf, h.unsqueeze(0), self.all_weights[0], self.bias, 1, 0.0, train, False, True)
+        return y, h[0]
+
+
+def single_bias(rnn: nn.RNNBase) -> None:
+    """Make the second of torch's two biases a constant zero."""
+    if rnn.bias:
+        zeros = torch.zeros_like(rnn.bias_hh_l0)
+        del rnn.bias_hh_l0
+        rnn.register_buffer("bias_hh_l0", zeros, persistent=False)
+        rnn._init_flat_weights()
+
+
+def kept(x: Tensor, rate: float, gates: int) -> list[Tensor]:
+    """For each gate, what a dropout of `rate` multiplies each element of `x` by; nothing where the rate is 0."""
+    return [F.dropout(torch.ones_like(x), rate) for _ in range(gates)] if rate else []
+
+
+def gated(x: Tensor, keep: Sequence[Tensor], weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`x @ weight.T + bias`; where there is `keep`, each gate's block of rows over `x` times its own factors."""
+    if not keep:
+        return F.linear(x, weight, bias)
+    y = torch.cat([F.linear(x * k, block) for k, block in zip(keep, weight.chunk(len(keep)), strict=True)], dim=-1)
+    return y if bias is None else y + bias
+
+
+class LSTMLoop(LSTM):
+    """LSTM as a loop over time, for activations and dropout that the fused kernel lacks.
+
+    Each gate drops features of its own, the same at every step.
     """
 
     def __init__(
@@ -36,82 +137,115 @@ class LSTM(nn.LSTM):
         input_size: int,
         hidden_size: int,
         bias: bool = True,
-        *,
-        return_sequences: bool = False,
-        return_state: bool = False,
-        go_backwards: bool = False,
-        zero_output_for_mask: bool = False,
+        activation: Activation = torch.tanh,
+        recurrent_activation: Activation = torch.sigmoid,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
     ) -> None:
-        super().__init__(input_size, hidden_size, bias=bias, batch_first=True)
-        if bias:
-            nn.init.zeros_(self.bias_hh_l0)
-            self.bias_hh_l0.requires_grad_(False)
-        self.return_sequences = return_sequences
-        self.return_state = return_state
-        self.go_backwards = go_backwards
-        self.zero_output_for_mask = zero_output_for_mask
+        super().__init__(input_size, hidden_size, bias)
+        self.fused = activation is torch.tanh and recurrent_activation is torch.sigmoid
+        self.activation = activation
+        self.recurrent_activation = recurrent_activation
+        self.input_dropout = input_dropout
+        self.recurrent_dropout = recurrent_dropout
 
-    def forward(self, x_btf, mask_bt=None, initial_state=None):  # type: ignore[no-untyped-def, override]
-        if self.go_backwards:
-            x_btf = x_btf.flip(1)
-            mask_bt = None if mask_bt is None else mask_bt.flip(1)
-        states = None if initial_state is None else tuple(s.unsqueeze(0) for s in initial_state)
-        if mask_bt is None:
-            y, (h, c) = super().forward(x_btf, states)
-            h, c = h[0], c[0]
-            y = y if self.return_sequences else h
+    def forward(self, x_btf, states=None, past_bt=None):  # type: ignore[no-untyped-def]
+        if self.fused and not self.training:
+            return super().forward(x_btf, states, past_bt)
+        h, c = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)] * 2
+        rates = (self.input_dropout, self.recurrent_dropout) if self.training else (0.0, 0.0)
+        x_btg = gated(x_btf, kept(x_btf[:, :1], rates[0], 4), self.weight_ih_l0, self.bias_ih_l0 if self.bias else None)
+        keep = kept(h, rates[1], 4)
+        outputs = []
+        for t in range(x_btf.shape[1]):
+            i, f, g, o = (x_btg[:, t] + gated(h, keep, self.weight_hh_l0)).chunk(4, dim=-1)
+            i, f, o = (self.recurrent_activation(gate) for gate in (i, f, o))
+            new = f * c + i * self.activation(g)
+            c = new if past_bt is None else torch.where(past_bt[:, t, None], c, new)
+            h = o * self.activation(c)
+            outputs.append(h)
+        return torch.stack(outputs, dim=1), h, c
+
+
+class GRULoop(GRU):
+    """GRU as a loop over time, for activations, dropout and an order of operations that the fused kernel lacks.
+
+    Each gate drops features of its own, the same at every step.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        reset_after: bool = True,
+        activation: Activation = torch.tanh,
+        recurrent_activation: Activation = torch.sigmoid,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias)
+        if not reset_after:
+            single_bias(self)
+        self.fused = reset_after and activation is torch.tanh and recurrent_activation is torch.sigmoid
+        self.reset_after = reset_after
+        self.activation = activation
+        self.recurrent_activation = recurrent_activation
+        self.input_dropout = input_dropout
+        self.recurrent_dropout = recurrent_dropout
+
+    def forward(self, x_btf, states=None):  # type: ignore[no-untyped-def]
+        if self.fused and not self.training:
+            return super().forward(x_btf, states)
+        (h,) = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)]
+        rates = (self.input_dropout, self.recurrent_dropout) if self.training else (0.0, 0.0)
+        x_btg = gated(x_btf, kept(x_btf[:, :1], rates[0], 3), self.weight_ih_l0, self.bias_ih_l0 if self.bias else None)
+        keep = kept(h, rates[1], 3)
+        outputs = []
+        for t in range(x_btf.shape[1]):
+            h = self.step(x_btg[:, t], h, keep)
+            outputs.append(h)
+        return torch.stack(outputs, dim=1), h
+
+    def step(self, x_bg: Tensor, h: Tensor, keep: Sequence[Tensor]) -> Tensor:
+        """The next state."""
+        both, u = 2 * self.hidden_size, self.hidden_size
+        if self.reset_after:
+            h_bg = gated(h, keep, self.weight_hh_l0, self.bias_hh_l0 if self.bias else None)
         else:
-            y, h, c = self.masked(x_btf, mask_bt, states)
-        return (y, h, c) if self.return_state else y
-
-    def masked(self, x_btf, mask_bt, states):  # type: ignore[no-untyped-def]
-        """Output and final states where masked steps are skipped."""
-        x_btf, place_bt = compact(x_btf, mask_bt)
-        start = None if states is None else states[0][0]
-        y, (h, c) = super().forward(x_btf, states)
-        if self.return_state:
-            # The kernel runs on over the masked steps moved to the end; packing stops each sample at its own last one.
-            lengths = place_bt[:, -1] + 1
-            packed = nn.utils.rnn.pack_padded_sequence(x_btf, lengths.clamp(min=1).cpu(), True, enforce_sorted=False)
-            _, (h, c) = super().forward(packed, states)
-            some = (lengths > 0).unsqueeze(-1)
-            h, c = (torch.where(some, s[0], 0.0 if states is None else states[i][0]) for i, s in enumerate((h, c)))
-        y = spread(y, place_bt, start)
-        if not self.return_sequences:
-            return y[:, -1], h, c
-        return torch.where(mask_bt.unsqueeze(-1), y, 0.0) if self.zero_output_for_mask else y, h, c
+            h_bg = gated(h, keep[:2], self.weight_hh_l0[:both])
+        r, z = self.recurrent_activation(x_bg[:, :both] + h_bg[:, :both]).split(u, dim=-1)
+        if self.reset_after:
+            new = r * h_bg[:, both:]
+        else:
+            new = F.linear(r * h * keep[2] if keep else r * h, self.weight_hh_l0[both:])
+        return z * h + (1 - z) * self.activation(x_bg[:, both:] + new)
 
 
-class Bidirectional(nn.Module):
-    """Two recurrent layers over the same steps, one from each end; the backward outputs are turned round again."""
+class SimpleRNNLoop(SimpleRNN):
+    """`h = activation(x W + h U + b)` as a loop over time, for activations and dropout that the fused kernel lacks."""
 
-    def __init__(self, forward_layer: nn.Module, backward_layer: nn.Module, merge_mode: str | None = "concat") -> None:
-        super().__init__()
-        self.forward_layer = forward_layer
-        self.backward_layer = backward_layer
-        self.merge_mode = merge_mode
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        activation: Activation = torch.tanh,
+        recurrent_dropout: float = 0.0,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias)
+        self.fused = activation is torch.tanh
+        self.activation = activation
+        self.recurrent_dropout = recurrent_dropout
 
-    def forward(self, x_btf, mask_bt=None, initial_state=None):  # type: ignore[no-untyped-def]
-        half = None if initial_state is None else len(initial_state) // 2
-        there = self.forward_layer(x_btf, mask_bt, None if half is None else initial_state[:half])
-        back = self.backward_layer(x_btf, mask_bt, None if half is None else initial_state[half:])
-        states = []
-        if self.forward_layer.return_state:
-            (there, *states), (back, *more) = there, back
-            states += more
-        if self.forward_layer.return_sequences:
-            back = back.flip(1)
-        merged = self.merge(there, back)
-        return (*merged, *states) if self.merge_mode is None or states else merged[0]
-
-    def merge(self, there, back):  # type: ignore[no-untyped-def]
-        """The outputs of the two directions as one, or as both when `merge_mode` is None."""
-        if self.merge_mode == "concat":
-            return (torch.cat([there, back], dim=-1),)
-        if self.merge_mode == "sum":
-            return (there + back,)
-        if self.merge_mode == "mul":
-            return (there * back,)
-        if self.merge_mode == "ave":
-            return ((there + back) / 2,)
-        return (there, back)
+    def forward(self, x_btf, states=None):  # type: ignore[no-untyped-def]
+        if self.fused and not self.training:
+            return super().forward(x_btf, states)
+        (h,) = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)]
+        x_btu = F.linear(x_btf, self.weight_ih_l0, self.bias_ih_l0 if self.bias else None)
+        keep = kept(h, self.recurrent_dropout if self.training else 0.0, 1)
+        outputs = []
+        for t in range(x_btf.shape[1]):
+            h = self.activation(x_btu[:, t] + gated(h, keep, self.weight_hh_l0))
+            outputs.append(h)
+        return torch.stack(outputs, dim=1), h

@@ -29,7 +29,9 @@ def _layer(node: Node) -> None:
     if rule == "computed":
         first.mask = first
     elif rule == "first":
-        first.mask = next(mask for mask in masks if mask is not None)
+        mask = next(mask for mask in masks if mask is not None)
+        for value in node.outputs[: node.layer.masked_outputs]:
+            value.mask = mask
 
 
 def _named(node: Node) -> dict[str, Any]:

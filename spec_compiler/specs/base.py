@@ -26,6 +26,9 @@ class SpecObject(BaseModel):
     kind: ClassVar[str]
     """Which closed table the class belongs to (`layer`, `initializer`, …)."""
 
+    trusts_defaults: ClassVar[bool] = False
+    """Whether an object made without arguments is taken unvalidated: its defaults are right as they stand."""
+
     positional: ClassVar[tuple[str, ...]] = ()
     """Fields that may be given by position, in Keras's order; empty: all, in the order they are stated."""
 
@@ -149,6 +152,11 @@ class LayerSpec(SpecObject):
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
         """The output's mask, given which of the inputs have one: none, the first input's, or one of its own."""
         return "first" if self.supports_masking and any(masked) else "none"
+
+    @property
+    def masked_outputs(self) -> int:
+        """How many of the outputs, counted from the first, bear the mask that `output_mask` says."""
+        return 1
 
     @property
     def compute_dtype(self) -> str:

@@ -1,12 +1,18 @@
-"""Recurrent layers: (batch, steps, features) in; the last step's output, or every step's, out."""
+"""Recurrent layers: (batch, steps, features) in; the last step's output, or every step's, out.
+
+A cell computes one step; `LSTM` is `LSTMCell` run over the steps of a sequence, `RNN` runs whichever cells it is given.
+"""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Sequence as SequenceOf
+from typing import Any, ClassVar, Literal
+
+from pydantic import field_validator
 
 from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
 from spec_compiler.specs.initializers import GlorotUniform, Initializer, Orthogonal, Zeros
-from spec_compiler.specs.shapes import Shape, Shapes, require_dim, require_rank
+from spec_compiler.specs.shapes import Shape, ShapeError, Shapes, require_dim, require_rank, show
 from spec_compiler.specs.types import (
     Activation,
     Bool,
@@ -19,15 +25,14 @@ from spec_compiler.specs.types import (
 )
 
 
-class BaseRNN(LayerSpec):
-    """A recurrent layer of `gates` gates over a hidden state of `units`."""
+class BaseCell(LayerSpec):
+    """One step of a recurrent layer: `gates` blocks of columns in each kernel, `states` tensors carried on."""
 
-    gates: ClassVar[int] = 1
+    gates: ClassVar[int]
     states: ClassVar[int] = 1
-    supports_masking: ClassVar[bool] = True
 
     units: PositiveInt
-    """Length of the hidden state."""
+    """Length of the output and of each state."""
     activation: Activation = "tanh"
     """Applied to the new state."""
     use_bias: Bool = True
@@ -44,8 +49,6 @@ class BaseRNN(LayerSpec):
     """Penalty on the recurrent kernel, added to the loss."""
     bias_regularizer: RegularizerField = None
     """Penalty on the bias, added to the loss."""
-    activity_regularizer: RegularizerField = None
-    """Penalty on the output, added to the loss, divided by the batch size."""
     kernel_constraint: ConstraintField = None
     """What the input kernel is projected onto after each step."""
     recurrent_constraint: ConstraintField = None
@@ -58,25 +61,24 @@ class BaseRNN(LayerSpec):
     """Fraction of the hidden state dropped in training, the same at every step."""
     seed: Seed = None
     """Seed of the dropouts."""
-    return_sequences: Bool = False
-    """Whether every step's output is returned, not the last one's alone."""
-    return_state: Bool = False
-    """Whether the final states are returned beside the output."""
-    go_backwards: Bool = False
-    """Whether the steps are taken from the last to the first; the output then starts with the last."""
-    stateful: Bool = False
-    """Whether a batch starts from the states the batch before it ended with."""
-    unroll: Bool = False
-    """A hint to Keras's older backends; changes nothing here."""
-    zero_output_for_mask: Bool = False
-    """Whether a masked step's output is zero, not the output before it."""
 
-    def infer_shape(self, x: Shape, initial_state: Any = None, **kwargs: Any) -> Shapes:
-        require_rank(x, 3, type(self).__name__)
-        out = (x[0], x[1], self.units) if self.return_sequences else (x[0], self.units)
-        return [out, *[(x[0], self.units)] * self.states] if self.return_state else out
+    @field_validator("activation", "recurrent_activation", check_fields=False)
+    @classmethod
+    def _as_long(cls, activation: Any) -> Any:
+        if activation == "glu":
+            raise ValueError("glu halves its input, so it cannot make a state of the length that went in")
+        return activation
 
-    def variables(self, x: Shape, *_: Shape) -> list[Variable]:
+    def infer_shape(self, x: Shape, states: Any) -> Shapes:
+        require_rank(x, 2, type(self).__name__)
+        check_states(flat_shapes(states), self.state_shapes(x[0]), type(self).__name__)
+        return [(x[0], self.units), *self.state_shapes(x[0])]
+
+    def state_shapes(self, batch: int | None) -> list[Shape]:
+        """Shapes of the states, in Keras's order."""
+        return [(batch, self.units)] * self.states
+
+    def variables(self, x: Shape, *_: Any, **__: Any) -> list[Variable]:
         n, width = require_dim(x, -1, type(self).__name__), self.gates * self.units
         recurrent = (self.recurrent_initializer, self.recurrent_regularizer, self.recurrent_constraint)
         found = [
@@ -84,7 +86,7 @@ class BaseRNN(LayerSpec):
             Variable("recurrent_kernel", (self.units, width), *recurrent),
         ]
         if self.use_bias:
-            bias = (self.bias_initializer, self.bias_regularizer, self.bias_constraint)
+            bias = (self.starting_bias(), self.bias_regularizer, self.bias_constraint)
             found.append(Variable("bias", self.bias_shape, *bias))
         return found
 
@@ -93,8 +95,14 @@ class BaseRNN(LayerSpec):
         """Shape of the bias in Keras."""
         return (self.gates * self.units,)
 
-    def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
-        return "first" if self.return_sequences and masked[:1] == (True,) else "none"
+    def starting_bias(self) -> Initializer:
+        """What the bias starts from."""
+        return self.bias_initializer  # type: ignore[no-any-return]
+
+class SimpleRNNCell(BaseCell):
+    """One step of the plain recurrent layer: `activation(x @ kernel + h @ recurrent_kernel + bias)`."""
+
+    gates = 1
 
 
 class ForgetBias(Initializer):
@@ -106,23 +114,169 @@ class ForgetBias(Initializer):
     """Start of the other gates' biases."""
 
 
-class LSTM(BaseRNN):
-    """Long short-term memory, Hochreiter & Schmidhuber 1997, gates in the order input, forget, cell, output."""
+class LSTMCell(BaseCell):
+    """One step of long short-term memory, Hochreiter & Schmidhuber 1997: gates input, forget, cell, output."""
 
     gates = 4
     states = 2
-
-    positional = ("units", "activation", "recurrent_activation", "use_bias")
 
     recurrent_activation: Activation = "sigmoid"
     """Applied to the gates."""
     unit_forget_bias: Bool = True
     """Whether the forget gate's bias starts at one, Jozefowicz et al. 2015."""
 
-    def variables(self, x: Shape, *_: Shape) -> list[Variable]:
-        found = super().variables(x)
-        if self.use_bias and self.unit_forget_bias:
-            bias = found[-1]
-            forget = ForgetBias(units=self.units, initializer=bias.initializer)
-            found[-1] = Variable("bias", bias.shape, forget, bias.regularizer, bias.constraint)
-        return found
+    positional = (
+        "units", "activation", "recurrent_activation", "use_bias", "kernel_initializer", "recurrent_initializer",
+        "bias_initializer", "unit_forget_bias", "kernel_regularizer", "recurrent_regularizer", "bias_regularizer",
+        "kernel_constraint", "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout", "seed",
+    )  # fmt: skip
+
+    def starting_bias(self) -> Initializer:
+        start = super().starting_bias()
+        return ForgetBias(units=self.units, initializer=start) if self.unit_forget_bias else start
+
+
+class GRUCell(BaseCell):
+    """One step of the gated recurrent unit, Cho et al. 2014 (arXiv:1406.1078): gates update, reset, new."""
+
+    gates = 3
+
+    recurrent_activation: Activation = "sigmoid"
+    """Applied to the gates."""
+    reset_after: Bool = True
+    """Whether the reset gate is applied after the matrix product, which then has a bias of its own."""
+
+    positional = (
+        "units", "activation", "recurrent_activation", "use_bias", "kernel_initializer", "recurrent_initializer",
+        "bias_initializer", "kernel_regularizer", "recurrent_regularizer", "bias_regularizer", "kernel_constraint",
+        "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout", "reset_after", "seed",
+    )  # fmt: skip
+
+    @property
+    def bias_shape(self) -> tuple[int, ...]:
+        return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
+
+
+class Sequence(LayerSpec):
+    """Cells run over the steps of a sequence."""
+
+    supports_masking: ClassVar[bool] = True
+
+    return_sequences: Bool = False
+    """Whether every step's output is returned, not the last one's alone."""
+    return_state: Bool = False
+    """Whether the final states are returned beside the output."""
+    go_backwards: Bool = False
+    """Whether the steps are taken from the last to the first; the output then starts with the last."""
+    stateful: Bool = False
+    """Whether a batch starts from the states the batch before it ended with."""
+    unroll: Bool = False
+    """Whether older Keras writes the loop out; changes nothing here."""
+    zero_output_for_mask: Bool = False
+    """Whether a masked step's output is zero, not the output before it."""
+
+    @property
+    def cells(self) -> list[BaseCell]:
+        """The cells, each run on the outputs of the one before."""
+        raise NotImplementedError
+
+    def infer_shape(self, sequences: Shape, initial_state: Any = None, *states: Shape) -> Shapes:
+        name, cells = type(self).__name__, self.cells
+        require_rank(sequences, 3, name)
+        batch, steps, _ = sequences
+        if self.stateful and batch is None:
+            help = "state the batch size in the input's shape: batch_shape instead of shape"
+            raise ShapeError(f"a stateful {name} needs to know the batch size, unknown in {show(sequences)}", help)
+        if self.unroll and steps is None:
+            raise ShapeError(f"{name} with unroll=True needs to know the number of steps, unknown in {show(sequences)}")
+        kept = self.kept_shapes(sequences)
+        if initial_state is not None:
+            check_states([*flat_shapes(initial_state), *states], kept, name)
+        out = (batch, steps, cells[-1].units) if self.return_sequences else (batch, cells[-1].units)
+        return [out, *kept] if self.return_state else out
+
+    def kept_shapes(self, sequences: Shape) -> list[Shape]:
+        """Shapes of the states, cell by cell."""
+        return [shape for cell in self.cells for shape in cell.state_shapes(sequences[0])]
+
+    def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
+        return "first" if self.return_sequences and masked[:1] == (True,) else "none"
+
+
+_LAST_ARGUMENTS = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll")
+
+
+def _positional(cell: tuple[str, ...], *more: str) -> tuple[str, ...]:
+    """A layer's arguments by position: its cell's, the activity regularizer among the penalties, the sequence's."""
+    place = cell.index("bias_regularizer") + 1
+    return (*cell[:place], "activity_regularizer", *cell[place:], *_LAST_ARGUMENTS, *more)
+
+
+class LSTM(Sequence, LSTMCell):
+    """Long short-term memory, Hochreiter & Schmidhuber 1997, gates in the order input, forget, cell, output."""
+
+    activity_regularizer: RegularizerField = None
+    """Penalty on the output, added to the loss, divided by the batch size."""
+    use_cudnn: Bool | Literal["auto"] = "auto"
+    """Which kernel Keras is to use; changes nothing here."""
+
+    unstated = ("use_cudnn",)
+    positional = _positional(LSTMCell.positional, "use_cudnn")
+
+    @property
+    def cells(self) -> list[BaseCell]:
+        return [self]
+
+
+class GRU(Sequence, GRUCell):
+    """Gated recurrent unit, Cho et al. 2014 (arXiv:1406.1078), gates in the order update, reset, new."""
+
+    activity_regularizer: RegularizerField = None
+    """Penalty on the output, added to the loss, divided by the batch size."""
+    use_cudnn: Bool | Literal["auto"] = "auto"
+    """Which kernel Keras is to use; changes nothing here."""
+
+    unstated = ("use_cudnn",)
+    positional = _positional(tuple(n for n in GRUCell.positional if n != "reset_after"), "reset_after", "use_cudnn")
+
+    @property
+    def cells(self) -> list[BaseCell]:
+        return [self]
+
+
+class SimpleRNN(Sequence, SimpleRNNCell):
+    """The plain recurrent layer: `h = activation(x @ kernel + h @ recurrent_kernel + bias)` at each step."""
+
+    activity_regularizer: RegularizerField = None
+    """Penalty on the output, added to the loss, divided by the batch size. (Keras 3.15 takes it and forgets it.)"""
+
+    unstated = ("seed",)
+    positional = _positional(
+        (
+            "units", "activation", "use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer",
+            "kernel_regularizer", "recurrent_regularizer", "bias_regularizer", "kernel_constraint",
+            "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout",
+        ),
+        "seed",
+    )  # fmt: skip
+
+    @property
+    def cells(self) -> list[BaseCell]:
+        return [self]
+
+
+def flat_shapes(states: Any) -> list[Shape]:
+    """The shapes in `states`: one shape, or lists of them as cells nest them."""
+    if isinstance(states, (list, tuple)) and any(isinstance(item, (list, tuple)) for item in states):
+        return [shape for item in states for shape in flat_shapes(item)]
+    return [tuple(states)]
+
+
+def check_states(given: SequenceOf[Shape], kept: SequenceOf[Shape], layer: str) -> None:
+    """Raise ShapeError unless states of the shapes `given` can stand where the layer keeps states of shapes `kept`."""
+    if len(given) != len(kept):
+        raise ShapeError(f"{layer} has {len(kept)} states, is called with {len(given)}")
+    for shape, own in zip(given, kept, strict=True):
+        fits = len(shape) == len(own) and all(a is None or b is None or a == b for a, b in zip(shape, own, strict=True))
+        if not fits:
+            raise ShapeError(f"a state of {layer} has shape {show(own)}, is called with one of {show(shape)}")

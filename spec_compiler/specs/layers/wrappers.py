@@ -2,63 +2,143 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 
 from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
-from spec_compiler.specs.shapes import Shape, Shapes
+from spec_compiler.specs.shapes import Shape, ShapeError, Shapes, require_min_rank, show
 from spec_compiler.specs.types import LayerField
 
-MergeMode = Literal["concat", "sum", "mul", "ave"]
+MergeMode = Literal["sum", "mul", "concat", "ave"]
+
+COMMON = ("stateful", "return_sequences", "return_state")
+"""What the two directions of a Bidirectional must have in common."""
+
+
+def within(name: str, layer: LayerSpec, variables: list[Variable]) -> list[Variable]:
+    """Variables of `layer`, as those of the layer around it: under `name`, and trained only where `layer` is."""
+    prefix = f"{name}/" if name else ""
+    return [replace(v, name=prefix + v.name, trainable=v.trainable and layer.trainable) for v in variables]
 
 
 class Bidirectional(LayerSpec):
     """Run a recurrent layer over the steps both ways and merge the two outputs, Schuster & Paliwal 1997."""
 
     layer: LayerField
-    """The recurrent layer."""
+    """The recurrent layer, which goes forward."""
     merge_mode: MergeMode | None = "concat"
     """How the two outputs become one; null: both are returned."""
     backward_layer: LayerField | None = None
-    """The layer that goes backwards; left out, `layer` turned round."""
+    """The layer that goes backwards; left out, one like `layer`."""
 
     layer_fields = ("layer", "backward_layer")
+    positional = ("layer", "merge_mode", "weights", "backward_layer")
+    supports_masking: ClassVar[bool] = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_weights(cls, config: Any) -> Any:
+        # Keras 1 gave layers their first weights this way, and Keras 3 still takes the argument here.
+        if isinstance(config, dict) and "weights" in config:
+            config = dict(config)
+            if config.pop("weights") is not None:
+                raise ValueError("first weights cannot be given here: use set_weights() on the built layer")
+        return config
 
     @model_validator(mode="after")
     def _directions(self) -> Bidirectional:
-        if self.layer.kind != "layer" or not hasattr(self.layer, "go_backwards"):
-            raise ValueError(f"expected a recurrent layer, got {type(self.layer).__name__}")
+        for layer in (self.layer, self.backward_layer):
+            if layer is not None and not all(hasattr(layer, name) for name in (*COMMON, "go_backwards")):
+                raise ValueError(f"expected a recurrent layer, got {type(layer).__name__}")
+        forward, backward = self.layer, self.backward_layer
+        name = forward.name or "layer"
+        if backward is None:
+            backward = _turned(forward, f"backward_{name.removeprefix('backward_')}", go_backwards=True)
+        if forward.go_backwards == backward.go_backwards:
+            raise ValueError(f"one layer must go backwards and one not, both have go_backwards={forward.go_backwards}")
+        for field in COMMON:
+            if getattr(forward, field) != getattr(backward, field):
+                raise ValueError(f"the two layers must agree on {field}, forward has {getattr(forward, field)}")
+        # Keras wraps a copy under a name of its own, and lets masked steps count for nothing in every output.
+        forward = _turned(forward, f"forward_{name.removeprefix('forward_')}")
+        self.__dict__ |= {"layer": forward, "backward_layer": _turned(backward, backward.name)}
         return self
 
     @property
     def directions(self) -> tuple[Any, Any]:
         """The forward and the backward layer."""
-        backward = self.backward_layer or self.layer.model_copy(update={"go_backwards": not self.layer.go_backwards})
-        return self.layer, backward
+        return self.layer, self.backward_layer
 
-    def infer_shape(self, x: Shape, **kwargs: Any) -> Shapes:
-        forward, backward = (layer.infer_shape(x) for layer in self.directions)
-        states: list[Shape] = []
+    def infer_shape(self, sequences: Shape, initial_state: Any = None, *states: Shape) -> Shapes:
+        starts = halves(initial_state, states)
+        forward, backward = (
+            layer.infer_shape(sequences, *([] if start is None else [start]))
+            for layer, start in zip(self.directions, starts, strict=True)
+        )
+        kept: list[Shape] = []
         if self.layer.return_state:
-            (forward, *states), (backward, *more) = forward, backward
-            states += more
-        if self.merge_mode is None:
-            outputs = [forward, backward]
-        elif self.merge_mode == "concat":
-            outputs = [(*forward[:-1], forward[-1] + backward[-1])]
+            (forward, *kept), (backward, *more) = forward, backward
+            kept += more
+        if self.merge_mode == "concat":
+            merged = [(*forward[:-1], forward[-1] + backward[-1])]
+        elif self.merge_mode is None:
+            merged = [forward, backward]
+        elif forward == backward:
+            merged = [forward]
         else:
-            outputs = [forward]
-        outputs += states
+            message = f"outputs of shapes {show(forward)} and {show(backward)} cannot be merged by '{self.merge_mode}'"
+            raise ShapeError(message, "use merge_mode 'concat', or layers of the same size")
+        outputs = merged + kept
         return outputs if len(outputs) > 1 else outputs[0]
 
-    def variables(self, x: Shape, *_: Shape) -> list[Variable]:
-        names = ("forward_layer", "backward_layer")
-        return [
-            Variable(f"{name}/{v.name}", v.shape, v.initializer, v.regularizer, v.constraint, v.trainable, v.dtype)
-            for name, layer in zip(names, self.directions, strict=True)
-            for v in layer.variables(x)
-        ]
+    def variables(self, sequences: Shape, *_: Any, **__: Any) -> list[Variable]:
+        forward, backward = (layer.variables(sequences) for layer in self.directions)
+        return within("forward_layer", self.layer, forward) + within("backward_layer", self.directions[1], backward)
 
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
         return self.layer.output_mask(masked)  # type: ignore[no-any-return]
+
+    @property
+    def masked_outputs(self) -> int:
+        """Both outputs bear the mask where they are not merged."""
+        return 2 if self.merge_mode is None else 1
+
+
+def _turned(layer: Any, name: str | None, **update: Any) -> Any:
+    """A copy of a recurrent layer under another name."""
+    if hasattr(layer, "zero_output_for_mask"):
+        update["zero_output_for_mask"] = layer.return_sequences
+    return layer.model_copy(update={"name": name, **update})
+
+
+def halves(initial_state: Any, states: tuple[Any, ...] = ()) -> tuple[Any, Any]:
+    """The states that the two directions start from; None twice where there are none."""
+    if initial_state is None:
+        return None, None
+    listed = list(initial_state) if isinstance(initial_state, list) or states == () else [initial_state]
+    given = [*listed, *states]
+    if len(given) % 2:
+        raise ShapeError(f"Bidirectional takes the states of both directions, is called with {len(given)}")
+    return given[: len(given) // 2], given[len(given) // 2 :]
+
+
+class TimeDistributed(LayerSpec):
+    """Apply a layer to every step on its own: (batch, steps, ...) -> (batch, steps, ...)."""
+
+    layer: LayerField
+    """The layer."""
+
+    layer_fields = ("layer",)
+    supports_masking: ClassVar[bool] = True
+
+    def infer_shape(self, x: Shape) -> Shape:
+        require_min_rank(x, 3, "TimeDistributed")
+        out = self.layer.infer_shape((x[0], *x[2:]))
+        if isinstance(out, list):
+            raise ShapeError(f"TimeDistributed takes a layer of one output, '{self.layer.name}' has {len(out)}")
+        return (out[0], x[1], *out[1:])
+
+    def variables(self, x: Shape, *_: Any) -> list[Variable]:
+        return within("", self.layer, self.layer.variables((x[0], *x[2:])))
