@@ -13,7 +13,14 @@ INTERVAL = 0.1
 """Seconds between updates of the bar: reading the metrics waits for the device."""
 
 
-class EpochLines(Callback):
+class Progress(Callback):
+    """Shows how training goes."""
+
+    def close(self) -> None:
+        """Put away what is shown: training was interrupted."""
+
+
+class EpochLines(Progress):
     """Prints a line an epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -24,13 +31,13 @@ class EpochLines(Callback):
         print(f"Epoch {epoch + 1}/{self.params.get('epochs')} - {took:.1f}s - {show(logs or {})}", flush=True)
 
 
-class ProgressBar(Callback):
+class ProgressBar(Progress):
     """A bar an epoch, with the losses and metrics so far."""
 
     watches_batches = True
 
     @staticmethod
-    def for_verbose(verbose: int | str) -> Callback | None:
+    def for_verbose(verbose: int | str) -> Progress | None:
         """The callback that `verbose` asks for: 0 none, 1 the bar, 2 lines; "auto": the bar on a terminal, else none."""
         if verbose == "auto":
             verbose = 1 if sys.stdout.isatty() else 0
@@ -39,16 +46,16 @@ class ProgressBar(Callback):
         return EpochLines() if verbose == 2 else None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich import progress
 
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(elapsed_when_finished=True, compact=True),
-            TextColumn("{task.fields[numbers]}"),
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(bar_width=24),
+            progress.MofNCompleteColumn(),
+            progress.TimeRemainingColumn(elapsed_when_finished=True, compact=True),
+            progress.TextColumn("{task.fields[numbers]}"),
         )
-        self._progress = Progress(*columns, auto_refresh=False)
+        self._progress = progress.Progress(*columns, auto_refresh=False)
         self._progress.start()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -67,6 +74,9 @@ class ProgressBar(Callback):
         self._progress.update(self._task, completed=total or 1, total=total or 1, numbers=show(logs or {}), refresh=True)
 
     def on_train_end(self, logs: Any = None) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._progress.stop()
 
 

@@ -226,16 +226,21 @@ class Trainer:
         self.stop_training = False
         stream = _endless(batches) if steps_per_epoch else None
         watch.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
-            watch.on_epoch_begin(epoch)
-            logs = self._epoch(step, islice(stream, steps) if stream else batches, watch, epoch)
-            due = epoch + 1 in every if every else (epoch + 1) % (validation_freq or 1) == 0
-            if held_out is not None and due:
-                found = self._test(step, held_out, validation_steps, watch)
-                logs |= {f"val_{name}": value for name, value in found.items()}
-            watch.on_epoch_end(epoch, logs)
-            if self.stop_training:
-                break
+        try:
+            for epoch in range(initial_epoch, epochs):
+                watch.on_epoch_begin(epoch)
+                logs = self._epoch(step, islice(stream, steps) if stream else batches, watch, epoch)
+                due = epoch + 1 in every if every else (epoch + 1) % (validation_freq or 1) == 0
+                if held_out is not None and due:
+                    found = self._test(step, held_out, validation_steps, watch)
+                    logs |= {f"val_{name}": value for name, value in found.items()}
+                watch.on_epoch_end(epoch, logs)
+                if self.stop_training:
+                    break
+        except BaseException:
+            if self._bar is not None:
+                self._bar.close()
+            raise
         step.finish()
         step.module.eval()
         watch.on_train_end(logs if initial_epoch < epochs else None)
@@ -244,7 +249,7 @@ class Trainer:
     def _watch(self, callbacks: Any, verbose: int | str, epochs: int, steps: int | None) -> CallbackList:
         self.history = History()
         given = [] if callbacks is None else callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
-        bar = ProgressBar.for_verbose(verbose)
+        self._bar = bar = ProgressBar.for_verbose(verbose)
         watch = CallbackList([self.history, *given, *([bar] if bar else [])], model=self, epochs=epochs, steps=steps)
         return watch
 

@@ -1,0 +1,40 @@
+"""`spec-compiler convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+DIALECTS = ("keras3", "keras2", "short")
+
+
+@click.command("convert")
+@click.argument("source", metavar="IN")
+@click.argument("target", metavar="OUT")
+@click.option("--to", "dialect", type=click.Choice(DIALECTS), default="keras3", help="What OUT is written in.")
+@click.option("--json", "form", flag_value="json", help="Write JSON, whatever OUT is called.")
+@click.option("--yaml", "form", flag_value="yaml", help="Write YAML, whatever OUT is called.")
+def command(source: str, target: str, dialect: str, form: str | None) -> None:
+    """Write a model in another dialect.
+
+    IN is a model file, or `-` for standard input; OUT is a file, or `-` for standard output. keras3 is what today's
+    Keras loads, keras2 what Keras 2 and tf_keras load. Without --json and --yaml the ending of OUT decides. Weights are
+    not converted.
+    """
+    from spec_compiler.cli.files import checked, load, write
+    from spec_compiler.dialects.write import to_json, to_yaml
+
+    spec = load(source)
+    checked(spec)
+    form = form or _form(target, dialect)
+    write(to_yaml(spec, dialect) if form == "yaml" else to_json(spec, dialect, indent=2), target)
+
+
+def _form(target: str, dialect: str) -> str:
+    ending = Path(target).suffix.lower()
+    if ending in (".yaml", ".yml") or (target == "-" and dialect == "short"):
+        return "yaml"
+    if ending == ".json" or target == "-":
+        return "json"
+    raise click.UsageError(f"'{target}' ends in neither .json nor .yaml: say --json or --yaml")

@@ -1,0 +1,71 @@
+"""Data files as `train`, `evaluate` and `predict` take them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from spec_compiler.diagnostics import DATA_MISMATCH, UNSAFE_PATH, Diagnostic, Span, SpecError
+
+if TYPE_CHECKING:
+    from spec_compiler.runtime.data_tables import Part, Table
+    from spec_compiler.runtime.model import Model
+
+
+def stated_path(file: str, data: str) -> Path:
+    """Where the data are that `file` names; raises SpecError where a link leads out of the file's folder."""
+    folder = Path(file).parent
+    path = folder / data
+    if not path.resolve().is_relative_to(folder.resolve()):
+        message = f"the data '{data}' lie outside the folder of the file that names them"
+        help = "give the data on the command line, with --data"
+        raise SpecError(Diagnostic(UNSAFE_PATH, message, span=Span(file, 1, 1), help=help))
+    return path
+
+
+def find(table: Table, model: Model, endings: Sequence[str], targets: bool) -> Part | None:
+    """What the file holds for the model; None where it holds no inputs under these endings."""
+    part = table.part(model.graph.inputs, model.output_names, endings)
+    if part is not None and part.y is None and targets:
+        raise _fault(table, f"{part.name} has no targets", model)
+    return part
+
+
+def find_or_fail(table: Table, model: Model, endings: Sequence[str], targets: bool) -> Part:
+    """What the file holds for the model; raises SpecError where it holds nothing for it."""
+    part = find(table, model, endings, targets)
+    if part is None:
+        raise _fault(table, "there is nothing for the model's inputs", model)
+    return part
+
+
+def _fault(table: Table, message: str, model: Model) -> SpecError:
+    inputs, outputs = ", ".join(model.input_names), ", ".join(model.output_names)
+    kind = "columns" if table.path.suffix == ".csv" else "x_train and y_train, or x and y; or arrays"
+    help = f"name them {kind} after the inputs ({inputs}) and the outputs ({outputs})"
+    message = f"{message}: the file holds {table.described()}"
+    return SpecError(Diagnostic(DATA_MISMATCH, message, span=Span(str(table.path), 1, 1), help=help))
+
+
+def samples(n: int) -> str:
+    """`1,438 samples`."""
+    return f"{n:,} sample{'' if n == 1 else 's'}"
+
+
+def numbers(logs: dict[str, float]) -> str:
+    """`accuracy 0.9806, loss 0.0712`: the loss last, as it says least."""
+    return ", ".join(f"{name} {value:.4f}" for name, value in sorted(logs.items(), key=lambda item: item[0] == "loss"))
+
+
+def load_trained(path: str) -> Model:
+    """The model in the `.safetensors` file that `train` wrote; raises SpecError when it does not hold one."""
+    if not path.endswith(".safetensors"):
+        raise click.UsageError(
+            f"'{path}' holds no weights: give a .safetensors file, as `spec-compiler train` writes it"
+        )
+    from spec_compiler.runtime.saving import load_model
+
+    return load_model(path)

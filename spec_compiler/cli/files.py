@@ -1,0 +1,56 @@
+"""Model files as commands take and write them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from spec_compiler.diagnostics import Reporter
+from spec_compiler.loading import load_spec, parse_spec
+from spec_compiler.source import LIMITS
+
+if TYPE_CHECKING:
+    from spec_compiler.ir import Graph
+    from spec_compiler.specs.model import ModelSpec
+
+
+def load(file: str) -> ModelSpec:
+    """The model in `file`, or on standard input for `-`; raises SpecError with every fault."""
+    if file == "-":
+        return parse_spec(sys.stdin.buffer.read(LIMITS.max_bytes + 1), "<stdin>")
+    return load_spec(file)
+
+
+def checked(spec: ModelSpec) -> Graph:
+    """The typed graph of `spec`; raises SpecError with every fault."""
+    from spec_compiler.passes import check
+
+    reporter = Reporter()
+    graph = check(spec, reporter)
+    reporter.raise_if_errors()
+    assert graph is not None
+    return graph
+
+
+def write(text: str, path: str | None) -> None:
+    """Write `text` to the file, whole or not at all; print it where `path` is None or `-`."""
+    from spec_compiler.writing import write_atomically
+
+    if path in (None, "-"):
+        click.echo(text, nl=not text.endswith("\n"))
+        return
+    assert path is not None
+    write_atomically(path, text if text.endswith("\n") else text + "\n")
+    click.echo(f"wrote {path}", err=True)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a place that cannot be written to, before the work is done whose result goes there."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise click.UsageError(f"'{path}' cannot be written: there is no folder '{folder}'")
+    if path.is_dir():
+        raise click.UsageError(f"'{path}' is a folder")
