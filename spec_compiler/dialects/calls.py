@@ -97,7 +97,7 @@ class CallReader:
     def _before_keras3(self, node: Any, path: Path, cls: type[LayerSpec] | None) -> CallSpec:
         kwargs: dict[str, Any] = {}
         inputs = self._inputs(node, path, kwargs)
-        if _is_recurrent(cls) and isinstance(inputs, list) and len(inputs) > 1:
+        if is_recurrent(cls) and isinstance(inputs, list) and len(inputs) > 1:
             # Initial states given as tensors join the input in one list.
             inputs, *states = inputs
             kwargs["initial_state"] = states
@@ -154,7 +154,8 @@ def _is_index(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_recurrent(cls: type[LayerSpec] | None) -> bool:
+def is_recurrent(cls: type[LayerSpec] | None) -> bool:
+    """Whether the layer keeps a state from step to step, which a call may give it."""
     if cls is None:
         return False
     return "return_state" in cls.model_fields or cls.__name__ in ("Bidirectional", "RNN")

@@ -6,6 +6,7 @@ from typing import Any
 
 from spec_compiler.diagnostics import show
 from spec_compiler.dialects.arguments import ANY, Arguments, Rules
+from spec_compiler.dialects.known import words
 
 _RECURRENT = {"output_dim": "units", "dropout_W": "dropout", "dropout_U": "recurrent_dropout"}
 _RATE = {"p": "rate"}
@@ -16,6 +17,13 @@ _SIDES = {
     "SeparableConv2D": ("nb_row", "nb_col"),
     "Conv3D": ("kernel_dim1", "kernel_dim2", "kernel_dim3"),
 }
+
+_ORDERED = words(
+    """
+    UpSampling2D UpSampling3D ZeroPadding2D ZeroPadding3D Cropping2D Cropping3D MaxPooling2D MaxPooling3D
+    AveragePooling2D AveragePooling3D
+    """
+)
 
 _MERGES = {
     "sum": "Add",
@@ -86,6 +94,24 @@ def _flat(axes: Any) -> Any:
     if isinstance(axes, (list, tuple)):
         return [one[0] if isinstance(one, (list, tuple)) and len(one) == 1 else one for one in axes]
     return axes
+
+
+def unstated_order(data: Any) -> Rules:
+    """What `dim_ordering` was where a layer does not say it: as in the rest of the model.
+
+    Early versions did not write it for layers that only pad or repeat, which went by the user's settings.
+    """
+    pending = [data]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            order = item.get("dim_ordering")
+            if order in ("th", "tf"):
+                return Rules(absent={name: {"dim_ordering": order} for name in _ORDERED})
+            pending += item.values()
+        elif isinstance(item, list):
+            pending += item
+    return Rules()
 
 
 def inline_object(value: dict[str, Any]) -> dict[str, Any] | None:

@@ -5,8 +5,15 @@ from __future__ import annotations
 from spec_compiler.dialects.arguments import ANY, Arguments, Rules
 
 _RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN")
+# Another function than Keras 3's of that name.
+_OLD_ACTIVATIONS = {"hard_sigmoid": "hard_sigmoid_keras2"}
 _ATTENTION = {"causal": (False,)}
-_KERNEL = dict.fromkeys(("kernel_regularizer", "kernel_constraint", "filters"), (None,)) | {"kernel_initializer": (ANY,)}
+_KERNEL = {
+    "kernel_initializer": (ANY,),
+    "kernel_regularizer": (None,),
+    "kernel_constraint": (None,),
+    "filters": (None,),
+}
 
 
 def _one_axis(args: Arguments) -> None:
@@ -76,6 +83,7 @@ RULES = Rules(
             for name in ["Flip", "Rotation", "Zoom", "Translation", "Contrast", "Brightness", "Crop", "Height", "Width"]
         },
     },
+    values={"activation": _OLD_ACTIVATIONS, "recurrent_activation": _OLD_ACTIVATIONS},
     absent={"GRU": {"reset_after": False}, "GRUCell": {"reset_after": False}},
     steps={"BatchNormalization": _one_axis, "CuDNNGRU": _cudnn_gru, "CuDNNLSTM": _cudnn},
     objects={"*": {"dtype": None}},

@@ -1,27 +1,13 @@
-"""A document in any dialect to a model spec."""
+"""A document in any dialect to a model spec. A dialect's reader is imported when a document is in that dialect."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from spec_compiler.diagnostics import UNSUPPORTED, Reporter
-from spec_compiler.dialects import keras0, keras1, keras2, keras3, tfjs
-from spec_compiler.dialects.detect import Detected, detect
-from spec_compiler.dialects.layers import LayerReader
-from spec_compiler.dialects.models import read_model
-from spec_compiler.dialects.training import read_training
+from spec_compiler.diagnostics import Reporter
+from spec_compiler.dialects.detect import detect
 from spec_compiler.source import Document
 from spec_compiler.specs.model import ModelSpec
-
-_SINCE_2 = (keras2.RULES, keras3.RULES)
-RULES = {
-    "keras0": (keras0.RULES, keras1.RULES, *_SINCE_2),
-    "keras1": (keras1.RULES, *_SINCE_2),
-    "keras2": _SINCE_2,
-    "keras3": (keras3.RULES,),
-    "tfjs": (tfjs.RULES, *_SINCE_2),
-}
-"""The rules of each dialect, oldest first: they lead to Keras 3's words."""
 
 
 def read(document: Document, reporter: Reporter) -> ModelSpec | None:
@@ -38,23 +24,6 @@ def read_data(data: Any, reporter: Reporter) -> ModelSpec | None:
         from spec_compiler.dialects.short import read as read_short
 
         return read_short(found.data, reporter)
-    return _read_keras(found, reporter)
+    from spec_compiler.dialects.keras import read as read_keras
 
-
-def _read_keras(found: Detected, reporter: Reporter) -> ModelSpec | None:
-    if found.data.get("name") == "Graph" and "node_config" in found.data:
-        reporter.report(UNSUPPORTED, "Keras 0's Graph models cannot be read yet", found.path)
-        return None
-    before = reporter.error_count
-    reader = LayerReader(RULES[found.dialect], reporter, inline=found.dialect == "keras0")
-    item = reader.item(found.data, found.path)
-    if item is None:
-        return None
-    if found.bare:
-        item.config_path = found.path
-    spec = read_model(reader, item)
-    if spec is None or reporter.error_count > before:
-        return None
-    spec.training = read_training(found, reporter)
-    spec._origin = found.origin
-    return spec
+    return read_keras(found, reporter)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def hard_sigmoid_keras2(x: Tensor) -> Tensor:
-    """`0.2 x + 0.5`, cut off at 0 and 1: the hard sigmoid of Keras before 3 (torch's and Keras 3's is `x / 6 + 0.5`)."""
+    """`0.2 x + 0.5`, cut off at 0 and 1: the hard sigmoid of Keras before 3; since then it is `x / 6 + 0.5`."""
     return torch.clamp(0.2 * x + 0.5, 0.0, 1.0)
 
 

@@ -19,6 +19,10 @@ ACTIVATIONS = (
 )
 """Keras 3's names, as it writes them. Its `threshold` takes two arguments, which a name cannot give."""
 
+OLD_ACTIVATIONS = ("hard_sigmoid_keras2",)
+"""What older Keras computed under a name that means something else in Keras 3: `clip(0.2 x + 0.5, 0, 1)`, where Keras
+3's `hard_sigmoid` is `clip(x / 6 + 0.5, 0, 1)`. No Keras knows them by these names."""
+
 ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 
 _OVER_AN_AXIS = frozenset({"glu", "log_softmax", "softmax", "sparsemax"})
@@ -52,7 +56,7 @@ def resolve(value: Any) -> str | LayerSpec:
 
 def _by_name(name: str) -> str:
     name = ALIASES.get(name, name)
-    if name in ACTIVATIONS:
+    if name in ACTIVATIONS or name in OLD_ACTIVATIONS:
         return name
     if name == "threshold":
         hint: str | None = "Keras's threshold needs two arguments, which a name cannot give"
@@ -85,4 +89,4 @@ def activated_shape(activation: str | LayerSpec, shape: Shape, axis: int = -1) -
     return (*shape[:axis], None if n is None else n // 2, *shape[axis + 1 :])
 
 
-__all__ = ["ACTIVATIONS", "ALIASES", "activated_shape", "resolve", "takes_axis"]
+__all__ = ["ACTIVATIONS", "ALIASES", "OLD_ACTIVATIONS", "activated_shape", "resolve", "takes_axis"]

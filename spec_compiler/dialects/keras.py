@@ -1,0 +1,44 @@
+"""A Keras document of any generation to a model spec."""
+
+from __future__ import annotations
+
+from spec_compiler.diagnostics import UNSUPPORTED, Reporter
+from spec_compiler.dialects import keras0, keras1, keras2, keras3, tfjs
+from spec_compiler.dialects.detect import Detected
+from spec_compiler.dialects.layers import LayerReader
+from spec_compiler.dialects.models import read_model
+from spec_compiler.dialects.training import read_training
+from spec_compiler.specs.model import ModelSpec
+
+_SINCE_2 = (keras2.RULES, keras3.RULES)
+RULES = {
+    "keras0": (keras0.RULES, keras1.RULES, *_SINCE_2),
+    "keras1": (keras1.RULES, *_SINCE_2),
+    "keras2": _SINCE_2,
+    "keras3": (keras3.RULES,),
+    "tfjs": (tfjs.RULES, *_SINCE_2),
+}
+"""The rules of each dialect, oldest first: they lead to Keras 3's words."""
+
+
+def read(found: Detected, reporter: Reporter) -> ModelSpec | None:
+    """The model that was detected; None when a fault was reported."""
+    if found.data.get("name") == "Graph" and "node_config" in found.data:
+        reporter.report(UNSUPPORTED, "Keras 0's Graph models cannot be read yet", found.path)
+        return None
+    before = reporter.error_count
+    rules = RULES[found.dialect]
+    if found.dialect in ("keras0", "keras1"):
+        rules = (keras1.unstated_order(found.data), *rules)
+    reader = LayerReader(rules, reporter, inline=found.dialect == "keras0")
+    item = reader.item(found.data, found.path)
+    if item is None:
+        return None
+    if found.bare:
+        item.config_path = found.path
+    spec = read_model(reader, item)
+    if spec is None or reporter.error_count > before:
+        return None
+    spec.training = read_training(found, reporter)
+    spec._origin = found.origin
+    return spec

@@ -1,0 +1,145 @@
+"""Keras 3's arguments in Keras 2's words: the tables behind `keras2_writer`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from spec_compiler.diagnostics import show
+from spec_compiler.dialects.known import words
+from spec_compiler.dialects.typed import Built
+from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.serialization import plain
+
+Refuse = Callable[[LayerSpec, str], None]
+
+ACTIVATIONS = {"silu": "swish", "hard_sigmoid": "hard_sigmoid of Keras 3", "hard_sigmoid_keras2": "hard_sigmoid"}
+"""Keras 3's names and Keras 2's. The two hard sigmoids are different functions, and Keras 2 has not the newer."""
+
+KERAS2_ACTIVATIONS = words(
+    """
+    elu exponential gelu hard_sigmoid leaky_relu linear log_softmax mish relu relu6 selu sigmoid softmax softplus
+    softsign swish tanh
+    """
+)
+
+OBJECT_ARGUMENTS_OF_3 = ("input_axes", "output_axes")
+"""Arguments of initializers that Keras 2 lacks."""
+
+ONLY_IN_3 = words(
+    """
+    AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D
+    AdaptiveMaxPooling2D AdaptiveMaxPooling3D AugMix AutoContrast ContrastLimitedAdaptiveHistogramEqualization CutMix
+    Equalization GroupQueryAttention MaxNumBoundingBoxes MelSpectrogram MixUp Pipeline RMSNormalization RandAugment
+    RandomColorDegeneration RandomColorJitter RandomElasticTransform RandomErasing RandomGaussianBlur RandomGrayscale
+    RandomHue RandomInvert RandomPerspective RandomPosterization RandomSaturation RandomSharpness RandomShear
+    ReversibleEmbedding STFTSpectrogram Solarization
+    """
+)
+"""Layers that Keras 2 does not have."""
+
+_RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+_SEPARABLE = {
+    "groups": 1,
+    "kernel_initializer": {"class_name": "GlorotUniform", "config": {"seed": None}},
+    "kernel_regularizer": None,
+    "kernel_constraint": None,
+}
+_RENAMED = {
+    "InputLayer": {"batch_shape": "batch_input_shape"},
+    "LeakyReLU": {"negative_slope": "alpha"},
+}
+_GONE: dict[str, dict[str, tuple[Any, ...]]] = {
+    "*": {"quantization_config": (None,)},
+    "InputLayer": {"optional": (False,)},
+    "BatchNormalization": {"synchronized": (False,)},
+    "LSTMCell": {"seed": (None,)},
+    "GRUCell": {"seed": (None,)},
+    "SimpleRNNCell": {"seed": (None,)},
+    "LayerNormalization": {"rms_scaling": (False,)},
+    "MultiHeadAttention": {"seed": (None,), "sliding_window": (None,), "use_gate": (False,)},
+    "Attention": {"seed": (None,)},
+    "AdditiveAttention": {"seed": (None,)},
+    "AlphaDropout": {"noise_shape": (None,)},
+    "Conv3DTranspose": {"dilation_rate": ([1, 1, 1],)},
+    "ZeroPadding1D": {"data_format": ("channels_last", None)},
+    "SpatialDropout1D": {"data_format": ("channels_last", None)},
+    **{name: {"seed": (None,)} for name in _RECURRENT},
+}
+"""Arguments that Keras 2 lacks, and the values that it would have taken for granted."""
+
+_ADDED: dict[str, dict[str, Any]] = {
+    "Dense": {"activity_regularizer": None},
+    "LSTM": {"time_major": False, "implementation": 2},
+    "GRU": {"time_major": False, "implementation": 2},
+    "SimpleRNN": {"time_major": False},
+    "RNN": {"time_major": False},
+    "LSTMCell": {"implementation": 2},
+    "GRUCell": {"implementation": 2},
+    "MultiHeadAttention": {"softmax_robust_masking": False},
+    **{f"SpatialDropout{n}D": {"noise_shape": None} for n in (1, 2, 3)},
+    **{f"Conv{n}DTranspose": {"groups": 1} for n in (1, 2, 3)},
+    **{f"DepthwiseConv{n}D": {"groups": 1} for n in (1, 2)},
+    **{f"SeparableConv{n}D": _SEPARABLE for n in (1, 2)},
+}
+"""Arguments that Keras 2 writes and Keras 3 no longer has."""
+
+
+def from_keras3(layer: LayerSpec, config: dict[str, Any], refuse: Refuse) -> None:
+    """Put a layer's Keras 3 config into Keras 2's words; `refuse` is told of what there are no words for."""
+    name = type(layer).__name__
+    if name in ONLY_IN_3:
+        refuse(layer, f"Keras 2 has no {name}")
+    for scope in ("*", name):
+        for key, harmless in _GONE.get(scope, {}).items():
+            if key in config and (value := config.pop(key)) not in harmless:
+                refuse(layer, f"Keras 2's {name} has no {key}={show(value)}")
+    for new, old in _RENAMED.get(name, {}).items():
+        config[old] = config.pop(new)
+    if name == "BatchNormalization":
+        config["axis"] = [config["axis"]]
+    if config.get("renorm") is False:
+        for key in ("renorm", "renorm_clipping", "renorm_momentum"):
+            config.pop(key, None)
+    if name in _RECURRENT and not config.get("zero_output_for_mask"):
+        config.pop("zero_output_for_mask", None)
+    if name == "Bidirectional":
+        _one_direction(config)
+
+
+def _one_direction(config: dict[str, Any]) -> None:
+    """Leave out the backward layer where it is the forward one turned round, as Keras 2 makes it."""
+    forward, backward = config["layer"]["config"], config.pop("backward_layer")
+    own_name = forward["name"].removeprefix("forward_")
+    if backward is not None:
+        turned = {**forward, "name": f"backward_{own_name}", "go_backwards": not forward["go_backwards"]}
+        if backward["config"] != turned:
+            config["backward_layer"] = backward
+            return
+    forward["name"] = own_name
+    # Keras 2 sets it by itself.
+    forward.pop("zero_output_for_mask", None)
+
+
+def add_constants(layer: LayerSpec, config: dict[str, Any], built: Built | None) -> None:
+    """Add what Keras 2 writes besides the layer's arguments."""
+    for key, value in _ADDED.get(type(layer).__name__, {}).items():
+        config.setdefault(key, value)
+    config.setdefault("trainable", layer.trainable)
+    if type(layer).__name__ == "InputLayer":
+        del config["trainable"]
+    if type(layer).__name__ == "Embedding":
+        config |= {"input_length": None, "batch_input_shape": [None, None]}
+    if type(layer).__name__ == "MultiHeadAttention" and built is not None:
+        query, *others = (plain(shape) for shape in built.args)
+        named = {key: plain(built.kwargs[key]) for key in ("value", "key") if built.kwargs.get(key) is not None}
+        value_shape = others[0] if others else named.get("value")
+        key_shape = others[1] if len(others) > 1 else named.get("key", value_shape)
+        config |= {"query_shape": query, "value_shape": value_shape, "key_shape": key_shape}
+
+
+def dtype(policy: str) -> Any:
+    """A dtype, or the mixed policy of that name."""
+    if not policy.startswith("mixed_"):
+        return policy
+    return {"class_name": "Policy", "config": {"name": policy}}

@@ -1,0 +1,182 @@
+"""Writes a model as Keras 2 does (2.4 and later, and tf_keras), in the form without modules that all of them load.
+
+A document of Keras 2 that is read and written again is the same, but for:
+
+- `module`, `registered_name`, `build_config` and `shared_object_id`, which Keras 2.13 and later add and do not need;
+- what only some versions write: InputLayer's `optional`, `rng_type`, arguments that were left out at their defaults;
+- an InputLayer is written where the first layer's `batch_input_shape` alone said what goes in;
+- `input_length` of an Embedding, and `batch_input_shape` of layers that are not the first.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from spec_compiler.diagnostics import UNSUPPORTED, Reporter, show
+from spec_compiler.dialects import keras2_words as words
+from spec_compiler.dialects.calls import is_recurrent
+from spec_compiler.dialects.typed import Typed, input_shape, typed
+from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.layers.core import InputLayer
+from spec_compiler.specs.model import (
+    CallSpec,
+    FunctionalSpec,
+    ModelSpec,
+    Placed,
+    Ref,
+    SequentialSpec,
+    map_refs,
+    refs_in,
+)
+from spec_compiler.specs.serialization import plain
+
+KERAS_VERSION = "2.15.0"
+"""Whose form this is."""
+
+
+def write(spec: ModelSpec) -> dict[str, Any]:
+    """Keras 2's document of `spec`; raises SpecError when the model has a fault, or what Keras 2 has no words for."""
+    reporter = Reporter()
+    document = _Writer(typed(spec), reporter).model(spec)
+    reporter.raise_if_errors()
+    origin = spec.origin if spec.origin is not None and spec.origin.dialect == "keras2" else None
+    document["keras_version"] = (origin and origin.keras_version) or KERAS_VERSION
+    document["backend"] = (origin and origin.backend) or "tensorflow"
+    return document
+
+
+class _Writer:
+    def __init__(self, types: Typed, reporter: Reporter) -> None:
+        self.types = types
+        self.reporter = reporter
+
+    def layer(self, layer: LayerSpec) -> dict[str, Any]:
+        """A layer, or a nested model."""
+        if isinstance(layer, ModelSpec):
+            return self.model(layer)
+        config = layer.get_config()
+        for name in layer.layer_fields:
+            config[name] = self._inner(getattr(layer, name))
+        words.from_keras3(layer, config, self._refuse)
+        for name, value in config.items():
+            if name not in layer.layer_fields:
+                config[name] = self._argument_value(layer, name, value)
+        words.add_constants(layer, config, self.types.built.get(id(layer)))
+        return {"class_name": type(layer).__name__, "config": config}
+
+    def _refuse(self, layer: LayerSpec, message: str) -> None:
+        self.reporter.report(UNSUPPORTED, f"layer '{layer.name}': {message}", layer.path)
+
+    def _inner(self, value: Any) -> Any:
+        if isinstance(value, LayerSpec):
+            return self.layer(value)
+        return [self._inner(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+    def _argument_value(self, layer: LayerSpec, name: str, value: Any) -> Any:
+        if name == "dtype":
+            return words.dtype(layer.dtype)
+        if name.endswith("activation"):
+            stated = getattr(layer, name)
+            return self.layer(stated) if isinstance(stated, LayerSpec) else self._activation(layer, value)
+        return self._object(layer, value)
+
+    def _activation(self, layer: LayerSpec, name: Any) -> Any:
+        known = words.ACTIVATIONS.get(name, name)
+        if name is not None and known not in words.KERAS2_ACTIVATIONS:
+            self._refuse(layer, f"Keras 2 has no activation {show(name)}")
+        return known
+
+    def _object(self, layer: LayerSpec, value: Any) -> Any:
+        """An initializer, regularizer or the like, without what only Keras 3 says of it."""
+        if isinstance(value, list):
+            return [self._object(layer, one) for one in value]
+        if not isinstance(value, dict) or "class_name" not in value:
+            return value
+        config = value["config"]
+        if isinstance(config, dict):
+            for name in words.OBJECT_ARGUMENTS_OF_3:
+                if config.pop(name, None) is not None:
+                    self._refuse(layer, f"Keras 2's {value['class_name']} has no argument '{name}'")
+            config = {key: self._object(layer, one) for key, one in config.items()}
+        return {"class_name": value["class_name"], "config": config}
+
+    def model(self, spec: ModelSpec) -> dict[str, Any]:
+        """A model, nested or not."""
+        if isinstance(spec, SequentialSpec):
+            return {"class_name": "Sequential", "config": self._sequential(spec)}
+        assert isinstance(spec, FunctionalSpec)
+        return {"class_name": "Functional", "config": self._functional(spec)}
+
+    def _sequential(self, spec: SequentialSpec) -> dict[str, Any]:
+        layers = [self.layer(layer) for layer in spec.layers]
+        shape = input_shape(spec)
+        if shape is not None and len(layers) > 1 and isinstance(spec.layers[0], InputLayer):
+            # The name says that the layer's own arguments stated the input, and so they still do.
+            if spec.layers[0].name == f"{spec.layers[1].name}_input" and not isinstance(spec.layers[1], ModelSpec):
+                layers[1]["config"]["batch_input_shape"] = plain(shape)
+                if "input_length" in layers[1]["config"]:
+                    layers[1]["config"]["input_length"] = shape[1]
+        config = {"name": spec.name, "layers": layers}
+        if shape is not None and not (spec.layers and isinstance(spec.layers[0], InputLayer)):
+            config["build_input_shape"] = plain(shape)
+        return config
+
+    def _functional(self, spec: FunctionalSpec) -> dict[str, Any]:
+        number = _Numbering(spec)
+        inputs, outputs = (list(refs_in(ends)) for ends in (spec.inputs, spec.outputs))
+        return {
+            "name": spec.name,
+            "trainable": spec.trainable,
+            "layers": [self._placed(placed, number) for placed in spec.placed],
+            "input_layers": map_refs(number, spec.inputs if isinstance(spec.inputs, dict) else inputs),
+            "output_layers": map_refs(number, spec.outputs if isinstance(spec.outputs, dict) else outputs),
+        }
+
+    def _placed(self, placed: Placed, number: _Numbering) -> dict[str, Any]:
+        document = self.layer(placed.layer)
+        document["name"] = placed.layer.name
+        document["inbound_nodes"] = [self._call(placed.layer, call, number) for call in placed.calls]
+        return document
+
+    def _call(self, layer: LayerSpec, call: CallSpec, number: _Numbering) -> Any:
+        inputs, kwargs = _by_keyword(type(layer), call)
+        if not any(True for _ in refs_in(inputs)):
+            self._refuse(layer, "Keras 2 has no form for a call whose first argument is no tensor")
+        written = {key: map_refs(number, value) for key, value in kwargs.items()}
+
+        def entry(ref: Ref) -> list[Any]:
+            return [*number(ref), written]
+
+        if isinstance(inputs, dict):
+            return map_refs(entry, inputs)
+        return [entry(ref) for ref in refs_in(inputs)]
+
+
+class _Numbering:
+    """References as Keras 2 numbers them: a nested model's own graph counts as its first call."""
+
+    def __init__(self, spec: FunctionalSpec) -> None:
+        self.nested = {str(placed.layer.name) for placed in spec.placed if _has_own_graph(placed.layer)}
+
+    def __call__(self, ref: Ref) -> list[Any]:
+        return [ref.layer, ref.node + (ref.layer in self.nested), ref.tensor]
+
+
+def _has_own_graph(layer: LayerSpec) -> bool:
+    if isinstance(layer, SequentialSpec):
+        return bool(layer.layers) and isinstance(layer.layers[0], InputLayer)
+    return isinstance(layer, FunctionalSpec)
+
+
+def _by_keyword(cls: type[LayerSpec], call: CallSpec) -> tuple[Any, dict[str, Any]]:
+    """What a layer is called on, and all else by keyword; initial states stand behind the input, in one list."""
+    first, *others = call.args or (None,)
+    names = list(inspect.signature(cls.infer_shape).parameters)[2:]
+    kwargs = dict(zip(names, others, strict=False))
+    kwargs |= {key: value for key, value in call.kwargs.items() if not (key in ("mask", "training") and value is None)}
+    states = list(refs_in(kwargs.get("initial_state")))
+    if is_recurrent(cls) and states:
+        del kwargs["initial_state"]
+        return [first, *states], kwargs
+    return first, kwargs

@@ -1,0 +1,148 @@
+"""Writes a model as Keras 3.15 does: what `keras.models.model_from_json` loads, and would write itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spec_compiler.dialects.build_config import build_config, inner
+from spec_compiler.dialects.typed import Built, Typed, input_shape, typed
+from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.model import CallSpec, FunctionalSpec, ModelSpec, Placed, Ref, SequentialSpec, map_refs
+from spec_compiler.specs.serialization import plain, policy, serialize
+
+KERAS_VERSION = "3.15.1"
+"""Whose form this is."""
+
+
+def write(spec: ModelSpec) -> dict[str, Any]:
+    """Keras 3's document of `spec`; `keras_version` and `backend` stand at its end, as Keras 2 had them.
+
+    Raises SpecError when the model has a fault.
+    """
+    document = _Writer(typed(spec)).model(spec)
+    document["compile_config"] = _compile_config(spec)
+    origin = spec.origin if spec.origin is not None and spec.origin.dialect == "keras3" else None
+    document["keras_version"] = (origin and origin.keras_version) or KERAS_VERSION
+    document["backend"] = (origin and origin.backend) or "torch"
+    return document
+
+
+class _Writer:
+    def __init__(self, types: Typed) -> None:
+        self.types = types
+
+    def layer(self, layer: LayerSpec, built: Built | None) -> dict[str, Any]:
+        """A layer with what it was built on; models as such."""
+        if isinstance(layer, ModelSpec):
+            return self.model(layer)
+        document = serialize(layer)
+        within = inner(layer, built)
+        for name in layer.layer_fields:
+            document["config"][name] = self._wrapped(getattr(layer, name), within)
+        config = build_config(layer, built)
+        if config is not None:
+            document["build_config"] = config
+        return document
+
+    def _wrapped(self, value: Any, built: Built | None) -> Any:
+        if isinstance(value, LayerSpec):
+            return self.layer(value, built)
+        if isinstance(value, (list, tuple)):
+            return self._stacked(value, built)
+        return value
+
+    def _stacked(self, cells: Any, built: Built | None) -> list[Any]:
+        """Recurrent cells on top of each other: each but the first was built on the output of the one before."""
+        written = []
+        for cell in cells:
+            written.append(self.layer(cell, built))
+            units = getattr(cell, "units", None)
+            built = Built(((built.first[0], units),), {}) if built is not None and units is not None else None
+        return written
+
+    def model(self, spec: ModelSpec) -> dict[str, Any]:
+        """A model, nested or not, without how it is trained."""
+        if isinstance(spec, SequentialSpec):
+            return self._sequential(spec)
+        assert isinstance(spec, FunctionalSpec)
+        return {
+            "module": "keras.src.models.functional",
+            "class_name": "Functional",
+            "config": self._functional(spec),
+            "registered_name": "Functional",
+            "build_config": {"input_shape": None},
+            "compile_config": {},
+        }
+
+    def _sequential(self, spec: SequentialSpec) -> dict[str, Any]:
+        config: dict[str, Any] = {"name": spec.name, "trainable": spec.trainable, "dtype": policy(spec.dtype)}
+        config["layers"] = [self.layer(layer, self.types.built.get(id(layer))) for layer in spec.layers]
+        document = {"module": "keras", "class_name": "Sequential", "config": config, "registered_name": None}
+        shape = input_shape(spec)
+        if shape is not None:
+            config["build_input_shape"] = plain(shape)
+            document["build_config"] = {"input_shape": plain(shape)}
+        document["compile_config"] = {}
+        return document
+
+    def _functional(self, spec: FunctionalSpec) -> dict[str, Any]:
+        layers = {str(placed.layer.name): placed.layer for placed in spec.placed}
+
+        def end(ref: Ref) -> list[Any]:
+            # A functional model's own graph counts as its first call, in inputs and outputs alone.
+            first = isinstance(layers[ref.layer], FunctionalSpec)
+            return [ref.layer, ref.node + first, ref.tensor]
+
+        return {
+            "name": spec.name,
+            "trainable": spec.trainable,
+            "layers": [self._placed(placed, layers) for placed in spec.placed],
+            "input_layers": map_refs(end, spec.inputs),
+            "output_layers": map_refs(end, spec.outputs),
+        }
+
+    def _placed(self, placed: Placed, layers: dict[str, LayerSpec]) -> dict[str, Any]:
+        document = self.layer(placed.layer, self.types.built.get(id(placed.layer)))
+        document["name"] = placed.layer.name
+        document["inbound_nodes"] = [self._call(call, layers) for call in placed.calls]
+        return document
+
+    def _call(self, call: CallSpec, layers: dict[str, LayerSpec]) -> dict[str, Any]:
+        return {
+            "args": [self._argument(arg, layers) for arg in call.args],
+            "kwargs": {key: self._argument(arg, layers) for key, arg in call.kwargs.items()},
+        }
+
+    def _argument(self, value: Any, layers: dict[str, LayerSpec]) -> Any:
+        if isinstance(value, Ref):
+            shape, dtype = self.types.value(layers[value.layer], value)
+            config = {"shape": plain(shape), "dtype": dtype, "keras_history": [value.layer, value.node, value.tensor]}
+            return {"class_name": "__keras_tensor__", "config": config}
+        if isinstance(value, (list, tuple)):
+            return [self._argument(item, layers) for item in value]
+        if isinstance(value, dict):
+            return {key: self._argument(item, layers) for key, item in value.items()}
+        if isinstance(value, slice):
+            ends = {"start": value.start, "stop": value.stop, "step": value.step}
+            return {"class_name": "__slice__", "config": ends}
+        return {"class_name": "__ellipsis__", "config": {}} if value is ... else value
+
+
+def _compile_config(spec: ModelSpec) -> dict[str, Any]:
+    """How the model is trained, as `compile` was called; what a file said stays word for word while it holds."""
+    training = spec.training
+    if training is None:
+        return {}
+    own = spec.origin is not None and spec.origin.dialect == "keras3"
+    if own and training._stated is not None and training._resolved == training.__dict__:
+        return training._stated
+    return {
+        "optimizer": plain(training.optimizer) or "rmsprop",
+        "loss": plain(training.loss),
+        "loss_weights": plain(training.loss_weights),
+        "metrics": plain(training.metrics),
+        "weighted_metrics": plain(training.weighted_metrics),
+        "run_eagerly": False,
+        "steps_per_execution": 1,
+        "jit_compile": False,
+    }
