@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 from spec_compiler.schema.files import FILES, text
+from spec_compiler.writing import write_atomically
 
 
 def main(arguments: list[str]) -> int:
-    """Write each schema beside its place and move it there, so that no reader sees half of one."""
+    """Write both schemas into the folder that `arguments` names, making it if need be."""
     folder = Path(arguments[0] if arguments else "schemas")
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in FILES.items():
-        unfinished = folder / f".{name}.{os.getpid()}"
-        unfinished.write_text(text(make()), encoding="utf-8")
-        unfinished.replace(folder / name)
+        write_atomically(folder / name, text(make()))
         print(folder / name)
     return 0
 

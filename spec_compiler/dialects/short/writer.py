@@ -139,7 +139,7 @@ class _Writer:
 
 
 def _inside(layer: LayerSpec) -> dict[str, Any]:
-    """The layers inside a wrapper, without what it makes of them by itself: a Bidirectional's other direction, names."""
+    """The layers inside a wrapper, without what it makes of them by itself, as a Bidirectional its other direction."""
     cls = type(layer)
     fields = {name: getattr(layer, name) for name in cls.model_fields}
 

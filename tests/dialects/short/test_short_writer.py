@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from spec_compiler import dialects
 from spec_compiler.diagnostics import Reporter, SpecError
 from spec_compiler.dialects import short
+from spec_compiler.ir import build_graph
 from spec_compiler.source import load, parse
 from spec_compiler.specs.layers import Dense, Identity
 from spec_compiler.specs.model import CallSpec, FunctionalSpec, ModelSpec, Placed, Ref, SequentialSpec, refs_in
@@ -50,6 +51,7 @@ def test_reading_what_was_written_gives_the_same_model(path):
     back = reread(spec)
     assert describe(back) == describe(spec)
     assert written(back) == written(spec)
+    assert str(build_graph(back, Reporter())) == str(build_graph(spec, Reporter()))
 
 
 @pytest.mark.parametrize(
