@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
+import warnings
 import zipfile
 import zlib
 from collections import Counter
@@ -169,7 +170,7 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
         if member.file_size > member.compress_size * _TIGHTEST + 1024:
             _fault(path, f"member {name} cannot hold the {member.file_size:,} bytes that it declares")
     if sum(member.compress_size for member in members) > path.stat().st_size:
-        _fault(path, "the members overlap")
+        _fault(path, "the members overlap, or part of the file is missing")
 
 
 def _read_npy(path: Path, archive: zipfile.ZipFile, name: str) -> Array:
@@ -205,16 +206,11 @@ def _read_csv(path: Path) -> dict[str, Array]:
         names = next(csv.reader(file), [])
     _check_names(path, names)
     try:
-        values = np.loadtxt(
-            path,
-            delimiter=",",
-            skiprows=1,
-            ndmin=2,
-            dtype=np.float64,
-            comments=None,
-            quotechar='"',
-            encoding="utf-8-sig",
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a file without data, which is said below
+            values = np.loadtxt(
+                path, delimiter=",", skiprows=1, ndmin=2, comments=None, quotechar='"', encoding="utf-8-sig"
+            )
     except ValueError as error:
         raise SpecError(list(_bad_cells(path, names)) or Diagnostic(DATA_MISMATCH, f"{path}: {error}")) from None
     if not values.size:
