@@ -19,12 +19,12 @@ _MASKED = {"float16": -3e4}
 
 @lowers(ActivationLayer)
 def activation_layer(layer: ActivationLayer, call: Call, x: Proxy) -> Proxy:
-    return call.activate(layer, x)
+    return call.activate(layer, call.floats(x))
 
 
 @lowers(Softmax)
 def softmax(layer: Softmax, call: Call, x: Proxy) -> Proxy:
-    mask = call.mask
+    x, mask = call.floats(x), call.mask
     if mask is None:
         return call.activate(layer, x)
     explicit = call.node.kwargs.get("mask")
@@ -48,4 +48,4 @@ def prelu(layer: PReLU, call: Call, x: Proxy) -> Proxy:
         rank = len(shape)
         rule = Rule("alpha", "weight", axes=(rank - 1, *range(rank - 1)))
         shape = (shape[-1], *shape[:-1])
-    return call.module(ModuleExpr(nn_activation.PReLU, shape), [rule])(x)
+    return call.module(ModuleExpr(nn_activation.PReLU, shape), [rule])(call.floats(x))

@@ -58,15 +58,13 @@ class Call:
         return self.node.kwargs.get("training")
 
     @property
-    def output_mask(self) -> Proxy:
-        """The mask that the layer computes for its first output."""
-        mask = self._lowering.mask(self.node.outputs[0])
-        assert mask is not None
-        return mask
+    def output_mask(self) -> Proxy | None:
+        """The mask that the first output bears, or None."""
+        return self._lowering.mask(self.node.outputs[0].mask)
 
-    def floats(self, x: Proxy) -> Proxy:
-        """`x`, an input, as numbers that a layer's weights can meet: Keras brings integers to the layer's dtype."""
-        dtype = self.node.inputs[0].dtype
+    def floats(self, x: Proxy, i: int = 0) -> Proxy:
+        """`x`, input `i`, as numbers that a layer's weights can meet: Keras brings integers to the layer's dtype."""
+        dtype = self.node.inputs[i].dtype
         return x if "float" in dtype else x.to(getattr(torch, self.node.layer.compute_dtype))
 
     @property

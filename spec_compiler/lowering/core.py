@@ -60,7 +60,9 @@ def identity(layer: Identity, call: Call, x: Proxy) -> Proxy:
 
 @lowers(Masking)
 def masking(layer: Masking, call: Call, x: Proxy) -> Proxy:
-    return x * call.output_mask.unsqueeze(-1)
+    # Inside another layer the mask is no value of the graph.
+    keep = masking_mask(layer, call, x) if call.output_mask is None else call.output_mask
+    return x * keep.unsqueeze(-1)
 
 
 @lowers_mask(Masking)

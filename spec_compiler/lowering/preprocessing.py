@@ -16,8 +16,7 @@ from spec_compiler.specs.layers.preprocessing import Rescaling
 @lowers(Rescaling)
 def rescaling(layer: Rescaling, call: Call, x: Proxy) -> Any:
     scale, offset = layer.factors, layer.offsets
-    if "float" not in call.node.inputs[0].dtype:
-        x = x.float()
+    x = call.floats(x)
     if isinstance(scale, list) or isinstance(offset, list):
         return call.module(ModuleExpr(nn_preprocessing.Rescaling, scale, *([offset] if offset else [])))(x)
     scaled = x if scale == 1 else x * scale
