@@ -14,7 +14,7 @@ from spec_compiler.diagnostics import (
     Reporter,
 )
 from spec_compiler.ir import Graph, Node, Value, map_values, values_in
-from spec_compiler.specs.shapes import Shape, ShapeError, show
+from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, show
 
 FRAMEWORK_ARGUMENTS = ("mask", "training")
 """Call arguments that every layer takes; a layer that looks at their shapes names them in `infer_shape`."""
@@ -33,6 +33,15 @@ def infer_shapes(graph: Graph, reporter: Reporter) -> Graph:
 
 def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
     layer = node.layer
+    try:
+        types = layer.output_types(*map_values(lambda v: TensorType(v.shape, v.dtype), (node.args, node.kwargs)))
+    except ShapeError as error:
+        reporter.report(SHAPE_MISMATCH, f"layer '{layer.name}': {error}", layer.path, help=error.help)
+        return
+    if types is not None:
+        found = types if isinstance(types, list) else [types]
+        _set_outputs(node, [(one.shape, one.dtype) for one in found], reporter)
+        return
     args = map_values(lambda v: v.shape, node.args)
     own = _signature(type(layer)).parameters
     stated = {key: arg for key, arg in node.kwargs.items() if key not in FRAMEWORK_ARGUMENTS or key in own}

@@ -368,8 +368,8 @@ def _replay(graph: Graph) -> tuple[Any, Any]:
         made[id(value)] = record(layer, LayerCall((), {}), value.shape, value.dtype)
     for node in graph.nodes:
         args, kwargs = map_values(lambda v: made[id(v)], (node.args, node.kwargs))
-        shapes = [value.shape for value in node.outputs]
-        out = record(node.layer, LayerCall(args, kwargs), shapes if len(shapes) > 1 else shapes[0], node.outputs[0].dtype)
+        shapes, dtypes = [value.shape for value in node.outputs], [value.dtype for value in node.outputs]
+        out = record(node.layer, LayerCall(args, kwargs), _one_or_all(shapes), dtypes)
         made |= {id(value): tensor for value, tensor in zip(node.outputs, symbolic_in(out), strict=True)}
     return map_values(lambda v: made[id(v)], (graph.input_structure, graph.outputs))  # type: ignore[no-any-return]
 
@@ -393,6 +393,7 @@ def _call_symbolically(spec: ModelSpec, inputs: Any, kwargs: dict[str, Any]) -> 
     shapes = [value.shape for value in node.outputs]
     assert node.body is not None
     single = not isinstance(node.body.outputs, (list, tuple, dict))
-    return record(spec, LayerCall(inputs, kwargs), shapes[0] if single else shapes, node.outputs[0].dtype)
+    dtypes = [value.dtype for value in node.outputs]
+    return record(spec, LayerCall(inputs, kwargs), shapes[0] if single else shapes, dtypes)
 
 

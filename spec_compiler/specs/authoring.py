@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from spec_compiler.diagnostics import Reporter, SpecError
 from spec_compiler.specs.registry import snake_case
-from spec_compiler.specs.shapes import Shape, ShapeError
+from spec_compiler.specs.shapes import Shape, ShapeError, TensorType
 
 if TYPE_CHECKING:
     from spec_compiler.specs.base import LayerSpec, SpecObject
@@ -69,6 +69,9 @@ def construct(spec: SpecObject, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     from spec_compiler.specs.faults import report_faults
 
     cls = type(spec)
+    if not (args or kwargs) and cls.trusts_defaults and not any(f.is_required() for f in cls.model_fields.values()):
+        _take_defaults(spec)
+        return
     fields = _by_position(cls, args)
     shape = _pop_input_shape(cls, kwargs)
     both = fields.keys() & kwargs.keys()
@@ -85,7 +88,14 @@ def construct(spec: SpecObject, args: tuple[Any, ...], kwargs: dict[str, Any]) -
             spec._batch_input_shape = shape  # type: ignore[attr-defined]
         if spec.name is None:  # type: ignore[attr-defined]
             # Written past the assignment's validation: a name made here is not one that was given.
-            spec.__dict__["name"] = unique_name(snake_case(cls.__name__))
+            spec.__dict__["name"] = unique_name(snake_case(spec.class_name))
+
+
+def _take_defaults(spec: SpecObject) -> None:
+    """Make `spec` of its defaults without validating them: as defaults of layers, values stand by the dozen at import."""
+    made = type(spec).model_construct()
+    for slot in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__"):
+        object.__setattr__(spec, slot, getattr(made, slot))
 
 
 def _by_position(cls: type[SpecObject], args: tuple[Any, ...]) -> dict[str, Any]:
@@ -119,23 +129,30 @@ def call(layer: LayerSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
             "tensors (from Input() or another layer); to compute with arrays, put it in a Model and call predict()"
         )
     shapes = map_symbolic(lambda t: t.shape, (args, kwargs))
-    dtypes = [t.dtype for t in symbolic_in((args, kwargs))]
+    dtype: str | list[str]
     try:
-        out = layer.infer_shape(*shapes[0], **shapes[1])
+        types = layer.output_types(*map_symbolic(lambda t: TensorType(t.shape, t.dtype), (args, kwargs)))
+        if types is None:
+            dtype = layer.output_dtype(*(t.dtype for t in symbolic_in((args, kwargs))))
+            out: Any = layer.infer_shape(*shapes[0], **shapes[1])
+        elif isinstance(types, list):
+            out, dtype = [one.shape for one in types], [one.dtype for one in types]
+        else:
+            out, dtype = types.shape, types.dtype
     except ShapeError as error:
         raise SpecError([Diagnostic(SHAPE_MISMATCH, f"layer '{layer.name}': {error}", help=error.help)]) from None
-    dtype = layer.output_dtype(*dtypes)
     return record(layer, LayerCall(args, kwargs), out, dtype)
 
 
-def record(layer: LayerSpec, made: LayerCall, out: Any, dtype: str) -> Any:
+def record(layer: LayerSpec, made: LayerCall, out: Any, dtype: str | list[str]) -> Any:
     """Add the call to the layer and make its output tensors; a tuple of shapes' axes is one, a list several."""
     node = len(layer._calls)
     layer._calls.append(made)
     if isinstance(out, list):
-        made.outputs = [SymbolicTensor(shape, dtype, layer, node, i) for i, shape in enumerate(out)]
+        dtypes = [dtype] * len(out) if isinstance(dtype, str) else dtype
+        made.outputs = [SymbolicTensor(*one, layer, node, i) for i, one in enumerate(zip(out, dtypes, strict=True))]
     else:
-        made.outputs = SymbolicTensor(out, dtype, layer, node, 0)
+        made.outputs = SymbolicTensor(out, dtype if isinstance(dtype, str) else dtype[0], layer, node, 0)
     return made.outputs
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from spec_compiler.specs import authoring
-from spec_compiler.specs.shapes import Shape, Shapes
+from spec_compiler.specs.shapes import Shape, Shapes, TensorType
 from spec_compiler.specs.types import DType, Layout
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ class SpecObject(BaseModel):
 
     # Files go through `model_validate`, which need not pass here: positions and Keras's extra arguments are Python's.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @property
+    def class_name(self) -> str:
+        """What Keras calls the class: its name in a file and in a summary."""
+        return type(self).__name__
 
     @property
     def path(self) -> tuple[str | int, ...]:
@@ -125,6 +130,11 @@ class LayerSpec(SpecObject):
     layer_fields: ClassVar[tuple[str, ...]] = ()
     """Fields that hold a layer or a list of them (wrappers, cells)."""
 
+    @property
+    def keras_module(self) -> str | None:
+        """The module Keras names for the class, registered under its own name; None: `keras.layers`, and not so."""
+        return None
+
     _calls: list[Any] = PrivateAttr(default_factory=list)
     _bound: Any = PrivateAttr(default=None)
     _batch_input_shape: Shape | None = PrivateAttr(default=None)
@@ -136,6 +146,14 @@ class LayerSpec(SpecObject):
         ShapeError when the layer cannot take such an input.
         """
         return inputs[0]  # type: ignore[no-any-return]
+
+    def output_types(self, args: Any, kwargs: dict[str, Any]) -> TensorType | list[TensorType] | None:
+        """Type of the output, or of each of several, of a layer that needs more than shapes to tell; None: of others.
+
+        The call's arguments hold a TensorType where they hold a tensor. Raises ShapeError as `infer_shape` does, which
+        is not asked where this answers.
+        """
+        return None
 
     def variables(self, *inputs: Any) -> list[Variable]:
         """The weights that inputs of these shapes give the layer, in the order of Keras's `get_weights()`."""

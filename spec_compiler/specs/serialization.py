@@ -22,11 +22,14 @@ MODULES = {
 def serialize(spec: SpecObject) -> dict[str, Any]:
     """Keras 3's serialized form of `spec`."""
     own = not type(spec).__module__.startswith("spec_compiler.")
+    module = type(spec).__module__ if own else MODULES[spec.kind]
+    if isinstance(spec, LayerSpec) and spec.keras_module is not None:
+        module, own = spec.keras_module, True
     return {
-        "module": type(spec).__module__ if own else MODULES[spec.kind],
-        "class_name": type(spec).__name__,
+        "module": module,
+        "class_name": spec.class_name,
         "config": spec.get_config(),
-        "registered_name": type(spec).__name__ if own else None,
+        "registered_name": spec.class_name if own else None,
     }
 
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 Shape = tuple[int | None, ...]
 """Batch axis first; None where the length is not known."""
 Shapes = Shape | list[Shape]
 """A tuple is one shape; a list of them, several outputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """What is known of a tensor before there is data."""
+
+    shape: Shape
+    dtype: str
 
 
 class ShapeError(ValueError):

@@ -1,0 +1,85 @@
+"""Operations as nodes of a graph: arithmetic and function calls that a functional model holds without a layer."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import model_validator
+
+from spec_compiler.specs.base import LayerSpec, MaskRule
+from spec_compiler.specs.layers.ops_table import Operation, find, is_type
+from spec_compiler.specs.serialization import plain
+from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, product, show
+from spec_compiler.specs.types import MAX_SIZE, Layout
+
+
+class OpSpec(LayerSpec):
+    """One operation of `keras.ops`: `OpSpec(op="Sum", arguments={"axis": 1})` adds up along axis 1."""
+
+    op: str
+    """Keras's class of the operation, in the table of `ops_table`."""
+    arguments: dict[str, Any] = {}
+    """The class's arguments as stated, those of Keras's `config`."""
+
+    takes_list: ClassVar[bool] = False
+
+    @model_validator(mode="after")
+    def _known(self) -> OpSpec:
+        operation = find(self.op)
+        if operation is None:
+            raise ValueError(f"there is no operation '{self.op}'")
+        _, faults = operation.checked(self.arguments)
+        if faults:
+            raise ValueError("; ".join(message for _, message in faults))
+        return self
+
+    @property
+    def operation(self) -> Operation:
+        """What the table says of it."""
+        operation = find(self.op)
+        assert operation is not None
+        return operation
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The class's arguments, those left out with their defaults."""
+        return self.operation.checked(self.arguments)[0]
+
+    @property
+    def class_name(self) -> str:
+        return self.op
+
+    @property
+    def keras_module(self) -> str | None:
+        return self.operation.module
+
+    def get_config(self) -> dict[str, Any]:
+        """The name and the arguments, as Keras 3 writes them."""
+        return {"name": self.name, **plain(self.arguments)}
+
+    def output_types(self, args: Any, kwargs: dict[str, Any]) -> TensorType | list[TensorType]:
+        operation = self.operation
+        try:
+            inputs = operation.bound(args, kwargs, is_type)
+            types = operation.call(inputs, self.settings)
+        except ShapeError as error:
+            raise ShapeError(f"{self.op}: {error}", error.help) from None
+        for one in types if isinstance(types, list) else [types]:
+            _require_bounded(one.shape, self.op)
+        return types
+
+    def infer_shape(self, *inputs: Any, **kwargs: Any) -> Any:
+        raise TypeError("an operation's output hangs on its inputs' dtypes too: see output_types")
+
+    def layout(self, rank: int) -> Layout:
+        rule = self.operation.layout
+        return rule(rank, self.settings) if callable(rule) else rule
+
+    def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
+        return "none"
+
+
+def _require_bounded(shape: Shape, op: str) -> None:
+    size = product(n for n in shape if n is not None)
+    if size is not None and size > MAX_SIZE:
+        raise ShapeError(f"{op}: an output of shape {show(shape)} has more than {MAX_SIZE} elements")
