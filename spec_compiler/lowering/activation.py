@@ -11,7 +11,7 @@ from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import activation as nn_activation
-from spec_compiler.specs.layers.activation import ActivationLayer, PReLU, Softmax
+from spec_compiler.specs.layers.activation import ActivationLayer, PReLU, Softmax, shared_shape
 
 # What Keras puts in a masked element's place before the softmax.
 _MASKED = {"float16": -3e4}
@@ -40,12 +40,19 @@ def softmax(layer: Softmax, call: Call, x: Proxy) -> Proxy:
     return torch.where(mask, call.activate(layer, masked), 0.0)
 
 
+def elementwise_weights(
+    call: Call, shape: tuple[int, ...], parameters: dict[str, str]
+) -> tuple[tuple[int, ...], list[Rule]]:
+    """The shape that weights of an element each have in the input's layout, and their rules: Keras's name -> torch's."""
+    axes = None
+    if call.channels_first:
+        axes = (len(shape) - 1, *range(len(shape) - 1))
+        shape = tuple(shape[axis] for axis in axes)
+    return shape, [Rule(variable, parameter, axes=axes) for variable, parameter in parameters.items()]
+
+
 @lowers(PReLU)
 def prelu(layer: PReLU, call: Call, x: Proxy) -> Proxy:
-    shape = layer.alpha_shape(call.shapes[0])
-    rule = Rule("alpha", "weight")
-    if call.channels_first and len(shape) > 1:
-        rank = len(shape)
-        rule = Rule("alpha", "weight", axes=(rank - 1, *range(rank - 1)))
-        shape = (shape[-1], *shape[:-1])
-    return call.module(ModuleExpr(nn_activation.PReLU, shape), [rule])(call.floats(x))
+    stated = shared_shape(call.shapes[0], layer.shared_axes, "PReLU")
+    shape, rules = elementwise_weights(call, stated, {"alpha": "weight"})
+    return call.module(ModuleExpr(nn_activation.PReLU, shape), rules)(call.floats(x))

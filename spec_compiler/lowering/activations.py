@@ -22,6 +22,7 @@ from spec_compiler.nn.activations import (
 )
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
+from spec_compiler.specs.layers.legacy import ThresholdedReLU
 
 ELEMENTWISE: dict[str, Callable[[Any], Any]] = {
     "celu": F.celu,
@@ -100,6 +101,8 @@ def callable_of(activation: str | LayerSpec) -> Callable[[Any], Any] | ModuleExp
         return ModuleExpr(nn.LeakyReLU, activation.negative_slope)
     if isinstance(activation, ELU):
         return ModuleExpr(nn.ELU, activation.alpha)
+    if isinstance(activation, ThresholdedReLU):
+        return ModuleExpr(nn.Threshold, activation.theta, 0.0)
     if isinstance(activation, Softmax):
         return ModuleExpr(nn.Softmax, dim=activation.axes[0])
     modules = {
@@ -134,6 +137,11 @@ def _(layer: ReLU, x: Any, place: Callable[[int], int]) -> Any:
     if not slope:
         return y
     return y - slope * F.relu(threshold - x if threshold else -x)
+
+
+@_activation_layer.register
+def _(layer: ThresholdedReLU, x: Any, place: Callable[[int], int]) -> Any:
+    return F.threshold(x, layer.theta, 0.0)
 
 
 @_activation_layer.register

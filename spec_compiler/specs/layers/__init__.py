@@ -36,6 +36,7 @@ _FAMILIES = {
     "merging": "Add Subtract Multiply Average Maximum Minimum Concatenate Dot",
     "regularization": "Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D GaussianNoise GaussianDropout AlphaDropout "
     "ActivityRegularization",
+    "legacy": "Highway MaxoutDense ThresholdedReLU ParametricSoftplus SReLU",
 }
 
 _FAMILY_OF = {name: family for family, names in _FAMILIES.items() for name in names.split()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator
@@ -25,8 +26,20 @@ from spec_compiler.specs.types import (
 )
 
 
-def _list(value: Any) -> Any:
+def as_list(value: Any) -> Any:
+    """One axis as a list of it."""
     return [value] if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def shared_shape(x: Shape, shared_axes: Sequence[int] | None, layer: str) -> tuple[int, ...]:
+    """Shape of weights an element of `x` has, without the batch axis, 1 along the axes that share theirs."""
+    shared, rank = set(), len(x) - 1
+    for axis in shared_axes or ():
+        if not -rank <= axis - 1 < rank:
+            raise ShapeError(f"{layer} shares axis {axis}, but behind the batch axis {show(x)} has axes 1 to {rank}")
+        # Keras takes place `axis - 1` of the axes behind the batch axis, so axis 0 is the last one.
+        shared.add((axis - 1) % rank)
+    return tuple(1 if i in shared else require_dim(x, i + 1, layer) for i in range(rank))
 
 
 class ActivationLayer(LayerSpec):
@@ -120,19 +133,9 @@ class PReLU(ActivationLayer):
     """Penalty on the slopes, added to the loss."""
     alpha_constraint: ConstraintField = None
     """What the slopes are projected onto after each step."""
-    shared_axes: Annotated[list[Int] | None, BeforeValidator(_list)] = None
+    shared_axes: Annotated[list[Int] | None, BeforeValidator(as_list)] = None
     """Axes along which one slope serves, counted from 1, behind the batch axis; null: a slope for each element."""
-
-    def alpha_shape(self, x: Shape) -> tuple[int, ...]:
-        """Shape of the slopes: the input's without the batch axis, 1 along the shared axes."""
-        shared, rank = set(), len(x) - 1
-        for axis in self.shared_axes or ():
-            if not -rank <= axis - 1 < rank:
-                raise ShapeError(f"PReLU shares axis {axis}, but behind the batch axis {show(x)} has axes 1 to {rank}")
-            # Keras takes place `axis - 1` of the axes behind the batch axis, so axis 0 is the last one.
-            shared.add((axis - 1) % rank)
-        return tuple(1 if i in shared else require_dim(x, i + 1, "PReLU") for i in range(len(x) - 1))
 
     def variables(self, x: Shape) -> list[Variable]:
         alpha = (self.alpha_initializer, self.alpha_regularizer, self.alpha_constraint)
-        return [Variable("alpha", self.alpha_shape(x), *alpha)]
+        return [Variable("alpha", shared_shape(x, self.shared_axes, "PReLU"), *alpha)]

@@ -110,11 +110,11 @@ class Dense(LayerSpec):
 class Embedding(LayerSpec):
     """Look up a vector for each id: (...) of ints below `input_dim` -> (..., output_dim)."""
 
-    positional = (
+    positional: ClassVar[tuple[str, ...]] = (
         "input_dim", "output_dim", "embeddings_initializer", "embeddings_regularizer", "embeddings_constraint",
         "mask_zero",
     )  # fmt: skip
-    unstated = ("lora_rank", "lora_alpha")
+    unstated: ClassVar[tuple[str, ...]] = ("lora_rank", "lora_alpha")
 
     input_dim: PositiveInt
     """Number of ids."""
@@ -151,7 +151,7 @@ class Embedding(LayerSpec):
 class ReversibleEmbedding(Embedding):
     """An embedding that, called with `reverse=True`, projects vectors back: (..., output_dim) -> (..., input_dim)."""
 
-    positional = (
+    positional: ClassVar[tuple[str, ...]] = (
         "input_dim", "output_dim", "tie_weights", "embeddings_initializer", "embeddings_regularizer",
         "embeddings_constraint", "mask_zero", "reverse_dtype", "logit_soft_cap",
     )  # fmt: skip

@@ -1,0 +1,148 @@
+"""Layers that only old Keras had, and that files of its day still hold; arguments go by Keras's later names."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import BeforeValidator
+
+from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.initializers import Constant, GlorotUniform, Ones, Zeros
+from spec_compiler.specs.layers.activation import ActivationLayer, as_list, shared_shape
+from spec_compiler.specs.shapes import Shape, require_dim, require_rank
+from spec_compiler.specs.types import (
+    Activation,
+    Bool,
+    ConstraintField,
+    Float,
+    InitializerField,
+    Int,
+    PositiveInt,
+    RegularizerField,
+)
+
+SharedAxes = Annotated[list[Int] | None, BeforeValidator(as_list)]
+"""Axes along which one weight serves, counted from 1, behind the batch axis."""
+
+
+class Highway(LayerSpec):
+    """Compute `t * activation(x @ kernel + bias) + (1 - t) * x`, gated by `t = sigmoid(x @ carry_kernel + carry_bias)`.
+
+    Keras 1's dense highway layer, Srivastava et al. 2015 (arXiv:1505.00387): (batch, n) -> (batch, n).
+    """
+
+    activation: Activation = "linear"
+    """Applied to the projection; null or `linear`: none."""
+    use_bias: Bool = True
+    """Whether both projections have a bias."""
+    kernel_initializer: InitializerField = GlorotUniform()
+    """Start of both kernels, (n, n)."""
+    kernel_regularizer: RegularizerField = None
+    """Penalty on the projection's kernel, added to the loss."""
+    bias_regularizer: RegularizerField = None
+    """Penalty on the projection's bias, added to the loss."""
+    activity_regularizer: RegularizerField = None
+    """Penalty on the output, added to the loss, divided by the batch size."""
+    kernel_constraint: ConstraintField = None
+    """What the projection's kernel is projected onto after each step."""
+    bias_constraint: ConstraintField = None
+    """What the projection's bias is projected onto after each step."""
+
+    def infer_shape(self, x: Shape) -> Shape:
+        require_rank(x, 2, "Highway")
+        return x
+
+    def variables(self, x: Shape) -> list[Variable]:
+        n = require_dim(x, -1, "Highway")
+        kernel = Variable("W", (n, n), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint)
+        found = [kernel, Variable("W_carry", (n, n), self.kernel_initializer)]
+        if self.use_bias:
+            found.append(Variable("b", (n,), Zeros(), self.bias_regularizer, self.bias_constraint))
+            found.append(Variable("b_carry", (n,), Ones()))
+        return found
+
+
+class MaxoutDense(LayerSpec):
+    """Largest of several dense projections at each place, Goodfellow et al. 2013 (arXiv:1302.4389).
+
+    Keras 1's layer: (batch, n) -> (batch, units).
+    """
+
+    units: PositiveInt
+    """Length of the output."""
+    nb_feature: PositiveInt = 4
+    """Number of projections."""
+    use_bias: Bool = True
+    """Whether the projections have biases."""
+    kernel_initializer: InitializerField = GlorotUniform()
+    """Start of the kernel, (nb_feature, n, units)."""
+    kernel_regularizer: RegularizerField = None
+    """Penalty on the kernel, added to the loss."""
+    bias_regularizer: RegularizerField = None
+    """Penalty on the bias, added to the loss."""
+    activity_regularizer: RegularizerField = None
+    """Penalty on the output, added to the loss, divided by the batch size."""
+    kernel_constraint: ConstraintField = None
+    """What the kernel is projected onto after each step."""
+    bias_constraint: ConstraintField = None
+    """What the bias is projected onto after each step."""
+
+    def infer_shape(self, x: Shape) -> Shape:
+        require_rank(x, 2, "MaxoutDense")
+        return (x[0], self.units)
+
+    def variables(self, x: Shape) -> list[Variable]:
+        of_kernel = (self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint)
+        kernel = Variable("W", (self.nb_feature, require_dim(x, -1, "MaxoutDense"), self.units), *of_kernel)
+        bias = Variable("b", (self.nb_feature, self.units), Zeros(), self.bias_regularizer, self.bias_constraint)
+        return [kernel, bias] if self.use_bias else [kernel]
+
+
+class ThresholdedReLU(ActivationLayer):
+    """`x` above `theta`, 0 below: what Keras 3 writes as ReLU with a threshold (Konda et al. 2014, arXiv:1402.3337)."""
+
+    theta: Float = 1.0
+    """Where the output starts to be the input."""
+
+
+class ParametricSoftplus(ActivationLayer):
+    """`alpha * log(1 + exp(beta * x))`, with learned `alpha` and `beta` (McFarland et al. 2013)."""
+
+    is_activation: ClassVar[bool] = False
+
+    alpha_init: Float = 0.2
+    """Start of `alpha`."""
+    beta_init: Float = 5.0
+    """Start of `beta`."""
+    shared_axes: SharedAxes = None
+    """Axes along which one weight serves, counted from 1, behind the batch axis; null: weights for each element."""
+
+    def variables(self, x: Shape) -> list[Variable]:
+        shape = shared_shape(x, self.shared_axes, "ParametricSoftplus")
+        return [
+            Variable("alphas", shape, Constant(value=self.alpha_init)),
+            Variable("betas", shape, Constant(value=self.beta_init)),
+        ]
+
+
+class SReLU(ActivationLayer):
+    """`x` between two learned thresholds, lines of learned slopes beyond them (Jin et al. 2016, arXiv:1512.07030)."""
+
+    is_activation: ClassVar[bool] = False
+
+    t_left_init: InitializerField = Zeros()
+    """Start of the left threshold."""
+    a_left_init: InitializerField = GlorotUniform()
+    """Start of the slope left of it."""
+    t_right_init: InitializerField = GlorotUniform()
+    """Start of the distance, whose sign does not count, from the left to the right threshold."""
+    a_right_init: InitializerField = Ones()
+    """Start of the slope right of it."""
+    shared_axes: SharedAxes = None
+    """Axes along which one weight serves, counted from 1, behind the batch axis; null: weights for each element."""
+
+    def variables(self, x: Shape) -> list[Variable]:
+        shape = shared_shape(x, self.shared_axes, "SReLU")
+        starts = (self.t_left_init, self.a_left_init, self.t_right_init, self.a_right_init)
+        names = ("t_left", "a_left", "t_right", "a_right")
+        return [Variable(name, shape, start) for name, start in zip(names, starts, strict=True)]
