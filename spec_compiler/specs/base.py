@@ -155,7 +155,7 @@ class LayerSpec(SpecObject):
         """
         return None
 
-    def variables(self, *inputs: Any) -> list[Variable]:
+    def variables(self, *inputs: Any, **kwargs: Any) -> list[Variable]:
         """The weights that inputs of these shapes give the layer, in the order of Keras's `get_weights()`."""
         return []
 

@@ -125,7 +125,7 @@ class LSTMCell(BaseCell):
     unit_forget_bias: Bool = True
     """Whether the forget gate's bias starts at one, Jozefowicz et al. 2015."""
 
-    positional = (
+    positional: ClassVar[tuple[str, ...]] = (
         "units", "activation", "recurrent_activation", "use_bias", "kernel_initializer", "recurrent_initializer",
         "bias_initializer", "unit_forget_bias", "kernel_regularizer", "recurrent_regularizer", "bias_regularizer",
         "kernel_constraint", "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout", "seed",
@@ -146,7 +146,7 @@ class GRUCell(BaseCell):
     reset_after: Bool = True
     """Whether the reset gate is applied after the matrix product, which then has a bias of its own."""
 
-    positional = (
+    positional: ClassVar[tuple[str, ...]] = (
         "units", "activation", "recurrent_activation", "use_bias", "kernel_initializer", "recurrent_initializer",
         "bias_initializer", "kernel_regularizer", "recurrent_regularizer", "bias_regularizer", "kernel_constraint",
         "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout", "reset_after", "seed",

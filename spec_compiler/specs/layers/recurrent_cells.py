@@ -20,6 +20,12 @@ def _cell(value: Any) -> Any:
     raise ValueError(f"expected a recurrent cell (LSTMCell, GRUCell, SimpleRNNCell), got {type(value).__name__}")
 
 
+def _cells(cells: list[Any]) -> list[Any]:
+    if not cells:
+        raise ValueError("expected at least one cell")
+    return [_cell(cell) for cell in cells]
+
+
 class StackedRNNCells(LayerSpec):
     """Several cells as one: each takes the output of the one before."""
 
@@ -30,10 +36,8 @@ class StackedRNNCells(LayerSpec):
 
     @field_validator("cells")
     @classmethod
-    def _cells(cls, cells: list[Any]) -> list[Any]:
-        if not cells:
-            raise ValueError("expected at least one cell")
-        return [_cell(cell) for cell in cells]
+    def _each_a_cell(cls, cells: list[Any]) -> list[Any]:
+        return _cells(cells)
 
     def flat(self) -> Iterator[BaseCell]:
         """The cells, those of nested stacks in their place."""
@@ -68,7 +72,7 @@ class RNN(Sequence):
     @field_validator("cell", mode="before")
     @classmethod
     def _stacked(cls, cell: Any) -> Any:
-        return StackedRNNCells(cells=list(cell)) if isinstance(cell, (list, tuple)) else _cell(cell)
+        return StackedRNNCells(cells=_cells(list(cell))) if isinstance(cell, (list, tuple)) else _cell(cell)
 
     @property
     def cells(self) -> list[BaseCell]:

@@ -1,0 +1,127 @@
+"""What the cases of one call cannot show: states kept from batch to batch, rows with every step masked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import torch
+
+from spec_compiler.diagnostics import Reporter
+from spec_compiler.lowering.lower import assign, build, parameters_of, weights
+from spec_compiler.lowering.to_fx import lower_graph
+from spec_compiler.nn.recurrent import States
+from spec_compiler.passes import check
+from tests.layers.check import assert_close, read_model
+
+L = keras.layers
+
+
+def lowered(oracle: keras.Model, seed: int = 0) -> torch.fx.GraphModule:
+    """Our module of a Keras model, both with the same random weights."""
+    rng = np.random.default_rng(seed)
+    oracle.set_weights([rng.standard_normal(w.shape).astype("float32") * 0.5 for w in oracle.weights])
+    graph = check(read_model(oracle), Reporter())
+    assert graph is not None
+    found = lower_graph(graph)
+    module = build(found)
+    with torch.no_grad():
+        for (layer, _, rules), value in zip(weights(found), oracle.get_weights(), strict=True):
+            assign(parameters_of(module, layer, rules), rules, torch.from_numpy(value))
+    return module.eval()
+
+
+def assert_same(ours: Any, theirs: Any) -> None:
+    for a, b in zip(keras.tree.flatten(ours), keras.tree.flatten(theirs), strict=True):
+        assert_close(a, b.detach(), "output")
+
+
+def stacked(**kwargs: Any) -> keras.Layer:
+    return L.RNN([L.LSTMCell(3), L.GRUCell(4)], **kwargs)
+
+
+def both_ways(**kwargs: Any) -> keras.Layer:
+    return L.Bidirectional(L.LSTM(4, **kwargs))
+
+
+STATEFUL: Sequence[Callable[..., keras.Layer]] = [
+    lambda **kwargs: L.LSTM(4, **kwargs),
+    lambda **kwargs: L.GRU(4, **kwargs),
+    lambda **kwargs: L.GRU(4, reset_after=False, **kwargs),
+    lambda **kwargs: L.SimpleRNN(4, activation="softsign", **kwargs),
+    stacked,
+    both_ways,
+]
+
+
+@pytest.mark.parametrize("make", STATEFUL)
+@pytest.mark.parametrize("return_sequences", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_stateful_layer_continues_where_the_last_batch_ended(
+    make: Callable[..., keras.Layer], return_sequences: bool, masked: bool
+) -> None:
+    x = keras.Input(batch_shape=(3, 5, 2))
+    mask = keras.Input(batch_shape=(3, 5), dtype="bool")
+    layer = make(stateful=True, return_sequences=return_sequences)
+    oracle = keras.Model([x, mask], layer(x, mask=mask)) if masked else keras.Model(x, layer(x))
+    module = lowered(oracle)
+    rng = np.random.default_rng(1)
+    for batch in range(4):
+        if batch == 3:
+            # Keras's own reset_states() fails on stacked cells.
+            for state in keras.tree.flatten(layer.states):
+                state.assign(keras.ops.zeros_like(state))
+            for kept in module.modules():
+                if isinstance(kept, States):
+                    kept.reset_states()
+        inputs = [torch.from_numpy(rng.standard_normal((3, 5, 2)).astype("float32"))]
+        if masked:
+            steps = rng.random((3, 5)) < 0.5
+            steps[0] = False
+            inputs.append(torch.from_numpy(steps))
+        assert_same(module(*inputs), oracle(inputs if masked else inputs[0]))
+
+
+def test_states_are_no_weights_and_keep_no_graph() -> None:
+    x = keras.Input(batch_shape=(3, 5, 2))
+    module = lowered(keras.Model(x, L.LSTM(4, stateful=True)(x)))
+    assert not any("state" in name for name in module.state_dict())
+    for _ in range(2):
+        module(torch.randn(3, 5, 2)).sum().backward()
+
+
+MASKED: Sequence[Callable[..., keras.Layer]] = [
+    *STATEFUL,
+    lambda **kwargs: L.LSTM(4, zero_output_for_mask=True, **kwargs),
+    lambda **kwargs: L.LSTM(4, go_backwards=True, **kwargs),
+    lambda **kwargs: L.LSTM(4, activation="relu", **kwargs),
+]
+
+
+@pytest.mark.parametrize("make", MASKED)
+@pytest.mark.parametrize("return_sequences", [False, True])
+def test_rows_with_every_step_masked_match_keras(make: Callable[..., keras.Layer], return_sequences: bool) -> None:
+    x, mask = keras.Input((5, 2)), keras.Input((5,), dtype="bool")
+    oracle = keras.Model([x, mask], make(return_sequences=return_sequences, return_state=True)(x, mask=mask))
+    module = lowered(oracle)
+    steps = torch.tensor([[0, 0, 0, 0, 0], [1, 1, 1, 0, 0], [0, 0, 1, 1, 1], [1, 0, 1, 0, 1], [1, 1, 1, 1, 1]]).bool()
+    x_btf = torch.randn(5, 5, 2)
+    assert_same(module(x_btf, steps), oracle([x_btf, steps]))
+
+
+@pytest.mark.parametrize("make", [STATEFUL[0], STATEFUL[1], STATEFUL[3]])
+def test_masked_steps_before_the_first_give_zeros_but_keep_the_states_given(make: Callable[..., keras.Layer]) -> None:
+    layer = make(return_sequences=True, return_state=True)
+    x, mask = keras.Input((5, 2)), keras.Input((5,), dtype="bool")
+    start = [keras.Input((4,)) for _ in range(2 if isinstance(layer, L.LSTM) else 1)]
+    oracle = keras.Model([x, mask, *start], layer(x, initial_state=start, mask=mask))
+    module = lowered(oracle)
+    steps = torch.tensor([[0, 0, 0, 0, 0], [0, 0, 1, 1, 0], [0, 1, 0, 1, 1]]).bool()
+    inputs = [torch.randn(3, 5, 2), steps, *(torch.randn(3, 4) for _ in start)]
+    found = module(*inputs)
+    assert_same(found, oracle(inputs))
+    assert not found[0][0].any()
+    assert torch.equal(found[1][0], inputs[2][0])
