@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import operator
 import re
 from collections.abc import Callable
@@ -147,7 +148,9 @@ class ForwardPrinter:
         return f"({text})" if text.startswith("-") and level > INFIX[operator.mul][1] else text
 
     def _arguments(self, args: Any, kwargs: dict[str, Any]) -> str:
-        return ", ".join([self._structure(a) for a in args] + [f"{key}={self._structure(a)}" for key, a in kwargs.items()])
+        return ", ".join(
+            [self._structure(a) for a in args] + [f"{key}={self._structure(a)}" for key, a in kwargs.items()]
+        )
 
     def _structure(self, arg: Any) -> str:
         if isinstance(arg, Node):
@@ -161,6 +164,8 @@ class ForwardPrinter:
             return "{" + ", ".join(f"{key!r}: {self._structure(item)}" for key, item in arg.items()) + "}"
         if isinstance(arg, slice):
             return self._index(arg)
+        if isinstance(arg, float) and not math.isfinite(arg):
+            return f'float("{arg}")'
         return "..." if arg is Ellipsis else repr(arg)
 
     def _index(self, arg: Any) -> str:

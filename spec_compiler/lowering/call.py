@@ -101,6 +101,10 @@ class Call:
         """
         return InnerCall(self, layer, name, shape, mask, kwargs).lower(x)
 
+    def proxy(self, value: Value) -> Proxy:
+        """One of the call's inputs, in the order of axes that they come in."""
+        return self._lowering.proxy(value, self.node.layout)
+
     def function(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Proxy:
         """A call of `function` as one step, not traced into: for functions of ours in `nn/`."""
         return self._lowering.tracer.create_proxy("call_function", function, args, kwargs)

@@ -59,6 +59,12 @@ def torch_name(function: Callable[..., Any]) -> str | None:
     """`F.relu`, `torch.tanh`: how a function of torch's is written; None for one of ours."""
     # F.logsigmoid calls itself log_sigmoid.
     name = "logsigmoid" if function is F.logsigmoid else getattr(function, "__name__", "")
-    spaces = {"F": F, "torch": torch, "torch.special": torch.special, "torch.linalg": torch.linalg}
-    found = (f"{prefix}.{name}" for prefix, space in spaces.items() if getattr(space, name, None) is function)
-    return next(found, None)
+    spaces = {
+        "F": F, "torch": torch, "torch.special": torch.special, "torch.linalg": torch.linalg, "torch.fft": torch.fft,
+    }  # fmt: skip
+    for prefix, space in spaces.items():
+        # torch.linalg.inv calls itself linalg_inv.
+        short = name.removeprefix(f"{prefix.rpartition('.')[2]}_")
+        if getattr(space, short, None) is function:
+            return f"{prefix}.{short}"
+    return None

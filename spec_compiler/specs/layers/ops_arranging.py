@@ -21,7 +21,7 @@ from spec_compiler.specs.layers.ops_types import (
     together,
     total,
 )
-from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, product, show
+from spec_compiler.specs.shapes import ShapeError, TensorType, product, show
 
 op = Module("keras.src.ops.numpy")
 core = Module("keras.src.ops.core")
@@ -324,6 +324,8 @@ def Pad(
     mode: Literal["constant", "reflect", "symmetric"] = "constant",
 ) -> TensorType:
     widths = padding_of(pad_width, len(x.shape))
+    if constant_values is not None and not isinstance(constant_values, (int, float)):
+        raise ShapeError("constant_values is a number")
     if constant_values is not None and mode != "constant":
         raise ShapeError(f"constant_values says nothing where mode is {mode}")
     for n, (before, after) in zip(x.shape, widths, strict=True):

@@ -15,6 +15,7 @@ from spec_compiler.specs.layers.ops_types import (
     require_numbers,
 )
 from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, convolved, merged, product, show
+from spec_compiler.specs.types import Layout
 
 op = Module("keras.src.ops.image")
 
@@ -63,7 +64,12 @@ op.add("RGBToHSV", between_colours, "keras", "rgb_to_hsv")
 op.add("HSVToRGB", between_colours, "keras", "hsv_to_rgb")
 
 
-@op
+def images_first(rank: int, arguments: dict[str, Any]) -> Layout:
+    """What torch's kernels want of a batch of images; a single one, or one that has its channels first, stays as it is."""
+    return "channels_first" if rank == 4 and arguments.get("data_format") != "channels_first" else "keras"
+
+
+@op.having(images_first)
 def Resize(
     images: TensorType,
     *,
@@ -83,6 +89,8 @@ def Resize(
     if crop_to_aspect_ratio and pad_to_aspect_ratio:
         raise ShapeError("an image is cropped or padded to the aspect ratio, not both")
     height, width, _ = axes_of(data_format)
+    if (crop_to_aspect_ratio or pad_to_aspect_ratio) and None in (images.shape[height], images.shape[width]):
+        raise ShapeError("to keep the aspect ratio, height and width of the images must be known")
     return TensorType(_with(images.shape, {height: size[0], width: size[1]}), images.dtype)
 
 
@@ -239,7 +247,7 @@ def around(n: int | None, before: int | None, after: int | None, target: int | N
     return before, after
 
 
-@op
+@op.having(images_first)
 def GaussianBlur(
     images: TensorType,
     *,

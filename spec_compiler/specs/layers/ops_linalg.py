@@ -19,7 +19,8 @@ nn = Module("keras.src.ops.nn")
 def _require_matrix(x: TensorType) -> tuple[int | None, int | None]:
     if len(x.shape) < 2:
         raise ShapeError(f"it takes matrices, tensors of rank 2 or more, got {show(x.shape)}")
-    require_floats(x)
+    if x.dtype not in ("float32", "float64"):
+        raise ShapeError(f"it takes float32 or float64, got {x.dtype}", help="cast it to float32 first")
     return x.shape[-2], x.shape[-1]
 
 
@@ -154,9 +155,9 @@ def Pinv(x: TensorType, *, rcond: Number | None = None) -> TensorType:
 def Norm(x: TensorType, *, ord: Any = None, axis: Axes = None, keepdims: bool = False) -> TensorType:
     axes = axes_in(axis, len(x.shape))
     matrix = ("fro", "nuc", 1, -1, 2, -2)
-    if ord is not None and not (isinstance(ord, (int, float)) or ord in ("fro", "nuc", "inf", "-inf")):
+    if ord is not None and not (isinstance(ord, (int, float)) or ord in ("fro", "nuc")):
         raise ShapeError(f"ord must be a number, 'fro' or 'nuc', got {ord!r}")
-    if len(axes) == 2 and ord not in (None, *matrix, "inf", "-inf", float("inf"), float("-inf")):
+    if len(axes) == 2 and ord not in (None, *matrix):
         raise ShapeError(f"there is no norm of matrices of order {ord!r}")
     if (ord in ("fro", "nuc") and len(axes) != 2) or (ord is not None and len(axes) > 2):
         raise ShapeError(f"a norm of order {ord!r} is taken over one axis or two, got {len(axes)}")

@@ -18,7 +18,7 @@ from spec_compiler.specs.layers.ops_types import (
     require_numbers,
     together,
 )
-from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, merged, product, show
+from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, product, show
 
 op = Module("keras.src.ops.numpy")
 math = Module("keras.src.ops.math")
@@ -184,7 +184,9 @@ def Correlate(x1: TensorType, x2: TensorType, *, mode: Literal["valid", "same", 
         raise ShapeError("it takes tensors of rank 1")
     n, m = x1.shape[0], x2.shape[0]
     dtype = floating(x1, x2)
-    if n is None or m is None:
+    if m is None:
+        raise ShapeError("the length of the second must be known")
+    if n is None:
         return TensorType((None,), dtype)
     if m > n:
         raise ShapeError(f"the second, of length {m}, is not to be longer than the first, of length {n}")

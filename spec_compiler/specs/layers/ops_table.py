@@ -31,10 +31,8 @@ from spec_compiler.specs.types import Layout
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_FAMILIES = (
-    "ops_elementwise ops_activations ops_reductions ops_arranging ops_indexing ops_products ops_linalg ops_signal "
-    "ops_nn ops_convolutions ops_image"
-).split()
+FAMILIES = ["ops_elementwise", "ops_activations", "ops_reductions", "ops_arranging", "ops_indexing", "ops_products", "ops_linalg", "ops_signal", "ops_nn", "ops_convolutions", "ops_image"]
+"""The files of the table, here and in `lowering/`."""
 
 _operations: dict[str, Operation] = {}
 
@@ -125,10 +123,14 @@ class Operation:
 
 
 def called(
-    function: Callable[..., Any], parameters: list[inspect.Parameter], inputs: dict[str, Any], settings: dict[str, Any]
+    function: Callable[..., Any],
+    parameters: list[inspect.Parameter],
+    inputs: dict[str, Any],
+    settings: dict[str, Any],
+    *before: Any,
 ) -> Any:
-    """`function` called with bound inputs: a rule, or the lowering of the same name."""
-    args = []
+    """`function` called with bound inputs: a rule, or the lowering of the same name, with more `before` them."""
+    args = list(before)
     for parameter in parameters:
         value = inputs[parameter.name]
         args += value if parameter.kind is parameter.VAR_POSITIONAL else [value]
@@ -146,8 +148,10 @@ def _operand(parameter: inspect.Parameter, value: Any, is_tensor: Callable[[Any]
         return [_tensor(item, parameter.name, is_tensor) for item in value]
     if parameter.kind is parameter.VAR_POSITIONAL:
         return tuple(_tensor(item, parameter.name, is_tensor) for item in value)
-    if wanted.startswith("Operand") and isinstance(value, (int, float)):
+    if wanted.startswith(("Operand", "Number")) and isinstance(value, (int, float)):
         return value
+    if wanted.startswith("Number"):
+        raise ShapeError(f"'{parameter.name}' must be a number")
     return _tensor(value, parameter.name, is_tensor)
 
 
@@ -211,7 +215,7 @@ def by_function() -> dict[str, Operation]:
 
 @cache
 def _load() -> None:
-    for family in _FAMILIES:
+    for family in FAMILIES:
         import_module(f"spec_compiler.specs.layers.{family}")
 
 

@@ -1,0 +1,85 @@
+"""Lowerings of `specs.layers.ops_products`."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.fx import Proxy
+from torch.nn import functional as F
+
+from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering
+from spec_compiler.specs.layers.ops_products import contracted_axes
+
+
+def product(op: OpCall, function: Callable[..., Any], x1: Proxy, x2: Proxy) -> Any:
+    """`function` of operands brought to the output's dtype; booleans are multiplied as numbers."""
+    dtype = "float32" if op.dtype == "bool" else op.dtype
+    y = function(op.cast(x1, dtype), op.cast(x2, dtype))
+    return y.to(torch.bool) if op.dtype == "bool" else y
+
+
+lower_each({"Matmul": operator.matmul, "Kron": torch.kron, "Inner": torch.inner}, product)
+
+
+@lowering
+def Dot(op: OpCall, x1: Proxy, x2: Proxy) -> Any:
+    ranks = op.rank(x1), op.rank(x2)
+    if 0 in ranks:
+        return product(op, operator.mul, x1, x2)
+    if max(ranks) <= 2:
+        return product(op, operator.matmul, x1, x2)
+    return product(op, lambda a, b: torch.tensordot(a, b, ([ranks[0] - 1], [max(ranks[1] - 2, 0)])), x1, x2)
+
+
+def _row(op: OpCall, x: Proxy) -> Any:
+    return x if op.rank(x) == 1 else op.typed(x.flatten(), op.type(x))
+
+
+@lowering
+def Vdot(op: OpCall, x1: Proxy, x2: Proxy) -> Any:
+    return product(op, torch.dot, _row(op, x1), _row(op, x2))
+
+
+@lowering
+def Outer(op: OpCall, x1: Proxy, x2: Proxy) -> Any:
+    return product(op, torch.outer, _row(op, x1), _row(op, x2))
+
+
+@lowering
+def Cross(op: OpCall, x1: Proxy, x2: Proxy, *, axisa: int, axisb: int, axisc: int, axis: int | None) -> Any:
+    dim = axisc if axis is None else axis
+    stated = {} if dim == -1 else {"dim": dim}
+    return product(op, lambda a, b: torch.linalg.cross(a, b, **stated), x1, x2)
+
+
+@lowering
+def Tensordot(op: OpCall, x1: Proxy, x2: Proxy, *, axes: Any) -> Any:
+    dims = contracted_axes(axes, op.rank(x1), op.rank(x2))
+    stated = axes if isinstance(axes, int) else tuple(map(list, dims))
+    return product(op, lambda a, b: torch.tensordot(a, b, stated), x1, x2)
+
+
+@lowering
+def Einsum(op: OpCall, *operands: Proxy, subscripts: str) -> Any:
+    dtype = "float32" if op.dtype == "bool" else op.dtype
+    y = torch.einsum(subscripts, *(op.cast(x, dtype) for x in operands))
+    return y.to(torch.bool) if op.dtype == "bool" else y
+
+
+@lowering
+def CDist(op: OpCall, x: Proxy, y: Proxy) -> Any:
+    x, y = op.cast(x, op.dtype), op.cast(y, op.dtype)
+    return (x.unsqueeze(-2) - y.unsqueeze(-3)).square().sum(-1).sqrt()
+
+
+@lowering
+def Correlate(op: OpCall, x1: Proxy, x2: Proxy, *, mode: str) -> Any:
+    x1, x2 = op.cast(x1, op.dtype), op.cast(x2, op.dtype)
+    m = op.type(x2).shape[0]
+    assert m is not None
+    padding = {"padding": m - 1} if mode != "valid" and m > 1 else {}
+    y = F.conv1d(x1.view(1, 1, -1), x2.view(1, 1, -1), **padding).view(-1)
+    return y.narrow(0, (m - 1) // 2, x1.size(0)) if mode == "same" else y
