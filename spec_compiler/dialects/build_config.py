@@ -27,7 +27,7 @@ _STEPS = words("TimeDistributed RNN")
 def build_config(layer: LayerSpec, built: Built | None) -> dict[str, Any] | None:
     """What Keras writes of the shapes `layer` was built on; None where it writes nothing."""
     name = type(layer).__name__
-    if built is None or built.first is None or name in _ALWAYS_BUILT:
+    if built is None or built.first is None or name in _ALWAYS_BUILT or layer.keras_module is not None:
         return None
     if name in ("MultiHeadAttention", "GroupQueryAttention"):
         given = dict(zip(_ATTENTION, built.args, strict=False))

@@ -9,6 +9,8 @@ from typing import Any
 from spec_compiler.diagnostics import INVALID_VALUE, UNSAFE_LAYER, UNSUPPORTED, Path, Reporter, show
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.model import CallSpec, Ref, refs_in
+from spec_compiler.specs.shapes import ShapeError
+from spec_compiler.specs.types import DTYPES
 
 _CONSTANT = "_CONSTANT_VALUE"
 _REFERENCE = "`[layer, call, output]`, as in `[\"dense_1\", 0, 0]`"
@@ -86,11 +88,24 @@ class CallReader:
                 return self._ref(config.get("keras_history"), (*path, "config", "keras_history"))
             if name == "__slice__":
                 return slice(*(config.get(end) for end in ("start", "stop", "step")))
+            if name in ("__numpy__", "__tensor__"):
+                return self._array(name, config, path)
             if name == "__lambda__":
                 self.reporter.report(UNSAFE_LAYER, "a lambda holds Python code, which is not run", path)
                 raise _BrokenCall
         self.reporter.report(UNSUPPORTED, f"a call with a {name.strip('_')} as argument cannot be built yet", path)
         raise _BrokenCall
+
+    def _array(self, name: str, config: dict[str, Any], path: Path) -> Any:
+        from spec_compiler.specs.layers.ops_types import array_of
+
+        value, dtype = config.get("value"), config.get("dtype")
+        if dtype not in DTYPES:
+            raise self._fail(f"expected a dtype, got {show(dtype)}", (*path, "config", "dtype"))
+        try:
+            return array_of(value, dtype, name)
+        except ShapeError as error:
+            raise self._fail(str(error), (*path, "config", "value")) from None
 
     # Until Keras 2: [["layer", call, output, {keyword arguments}], ...], or one such entry alone.
 

@@ -6,10 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from spec_compiler.diagnostics import MISSING_REFERENCE, MISSING_SECTION, Path, Reporter, did_you_mean, show
+from spec_compiler.diagnostics import (
+    MISSING_REFERENCE,
+    MISSING_SECTION,
+    WRONG_INPUT_COUNT,
+    Path,
+    Reporter,
+    did_you_mean,
+    show,
+)
 from spec_compiler.dialects.calls import CallReader, lowest_calls
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.model import CallSpec, Placed, Ref, map_refs, refs_in
+
+_TENSOR_ARGUMENTS = ("initial_state", "value", "key", "mask", "attention_mask")
 
 
 @dataclass(slots=True)
@@ -20,7 +30,7 @@ class Entry:
     layer: LayerSpec | None
     """None when a fault was reported."""
     kind: str
-    """`input`, `layer`, `sequential` or `functional`."""
+    """`input`, `layer`, `operation`, `sequential` or `functional`."""
     cls: type[LayerSpec] | None
     nodes: Any
     """What stands as `inbound_nodes`."""
@@ -55,6 +65,8 @@ def wire(entries: list[Entry], config: dict[str, Any], path: Path, reporter: Rep
         for call in calls[entry.name]:
             if call is not None:
                 _check((call.args, call.kwargs), counts, call.path, reporter)
+                if entry.kind == "layer" and entry.layer is not None:
+                    _check_arguments(entry.layer, call, reporter)
     for key, structure in ends.items():
         _check(structure, counts, (*path, key), reporter)
     if reporter.error_count > before or any(entry.layer is None for entry in entries):
@@ -63,9 +75,7 @@ def wire(entries: list[Entry], config: dict[str, Any], path: Path, reporter: Rep
     return Wiring(placed, ends["input_layers"], ends["output_layers"])
 
 
-def _count_from_zero(
-    entries: list[Entry], calls: dict[str, list[CallSpec | None]], ends: dict[str, Any]
-) -> None:
+def _count_from_zero(entries: list[Entry], calls: dict[str, list[CallSpec | None]], ends: dict[str, Any]) -> None:
     """Number the calls of nested models from 0: Keras counts from 1 where the model's own graph was its first call."""
     nested = {entry.name for entry in entries if entry.kind in ("sequential", "functional")}
     if not nested:
@@ -90,6 +100,31 @@ def _lowering(names: set[str]) -> Callable[[Ref], Ref]:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def _check_arguments(layer: LayerSpec, call: CallSpec, reporter: Reporter) -> None:
+    """Report what a layer cannot be called on: anything but tensors, and lists of them where it takes lists."""
+    named = [call.kwargs[name] for name in _TENSOR_ARGUMENTS if name in call.kwargs]
+    if call.args and _is_tensor(call.args[0]) and all(map(_is_tensors, (*call.args, *named))):
+        return
+    if layer.takes_list and call.args and isinstance(call.args[0], list):
+        if call.args[0] and all(map(_is_tensor, call.args[0])) and all(map(_is_tensors, named)):
+            return
+    shown = show(map_refs(lambda ref: ref.layer, [*call.args, *named]))
+    what = "a list of tensors" if layer.takes_list else "a tensor"
+    message = f"layer '{layer.name}' ({type(layer).__name__}) is called on {what}, not on {shown}"
+    reporter.report(WRONG_INPUT_COUNT, message, call.path)
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Ref)
+
+
+def _is_tensors(value: Any) -> bool:
+    """Whether the value is a tensor, a list of them, or nothing."""
+    if value is None or isinstance(value, Ref):
+        return True
+    return isinstance(value, (list, tuple)) and all(isinstance(one, Ref) for one in value)
 
 
 def _check(structure: Any, counts: dict[str, int], path: Path, reporter: Reporter) -> None:

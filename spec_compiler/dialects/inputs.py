@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from spec_compiler.dialects.arguments import Arguments
-from spec_compiler.dialects.layers import Item, LayerReader
+from spec_compiler.dialects.items import Item
+from spec_compiler.dialects.layers import LayerReader
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.core import InputLayer
 from spec_compiler.specs.model import FunctionalSpec, ModelSpec, Ref, SequentialSpec

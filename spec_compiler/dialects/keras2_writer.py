@@ -5,7 +5,8 @@ A document of Keras 2 that is read and written again is the same, but for:
 - `module`, `registered_name`, `build_config` and `shared_object_id`, which Keras 2.13 and later add and do not need;
 - what only some versions write: InputLayer's `optional`, `rng_type`, arguments that were left out at their defaults;
 - an InputLayer is written where the first layer's `batch_input_shape` alone said what goes in;
-- `input_length` of an Embedding, and `batch_input_shape` of layers that are not the first.
+- `input_length` of an Embedding, and `batch_input_shape` of layers that are not the first;
+- spellings: `Functional` for `Model`, a Sequential's config as a mapping, BatchNormalization's `axis` as a list.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class _Writer:
         """A layer, or a nested model."""
         if isinstance(layer, ModelSpec):
             return self.model(layer)
+        if layer.keras_module is not None:
+            self._refuse(layer, f"Keras 2 has no operation {layer.class_name} of {layer.keras_module}")
         config = layer.get_config()
         for name in layer.layer_fields:
             config[name] = self._inner(getattr(layer, name))
@@ -63,7 +66,7 @@ class _Writer:
             if name not in layer.layer_fields:
                 config[name] = self._argument_value(layer, name, value)
         words.add_constants(layer, config, self.types.built.get(id(layer)))
-        return {"class_name": type(layer).__name__, "config": config}
+        return {"class_name": layer.class_name, "config": config}
 
     def _refuse(self, layer: LayerSpec, message: str) -> None:
         self.reporter.report(UNSUPPORTED, f"layer '{layer.name}': {message}", layer.path)
@@ -111,15 +114,14 @@ class _Writer:
     def _sequential(self, spec: SequentialSpec) -> dict[str, Any]:
         layers = [self.layer(layer) for layer in spec.layers]
         shape = input_shape(spec)
-        if shape is not None and len(layers) > 1 and isinstance(spec.layers[0], InputLayer):
-            # The name says that the layer's own arguments stated the input, and so they still do.
-            if spec.layers[0].name == f"{spec.layers[1].name}_input" and not isinstance(spec.layers[1], ModelSpec):
-                layers[1]["config"]["batch_input_shape"] = plain(shape)
-                if "input_length" in layers[1]["config"]:
-                    layers[1]["config"]["input_length"] = shape[1]
-        config = {"name": spec.name, "layers": layers}
-        if shape is not None and not (spec.layers and isinstance(spec.layers[0], InputLayer)):
+        config: dict[str, Any] = {"name": spec.name, "layers": layers}
+        if shape is not None and not _has_own_graph(spec):
             config["build_input_shape"] = plain(shape)
+        elif shape is not None and _states_input(spec):
+            first = layers[1]["config"]
+            first["batch_input_shape"] = plain(shape)
+            if "input_length" in first:
+                first["input_length"] = shape[1]
         return config
 
     def _functional(self, spec: FunctionalSpec) -> dict[str, Any]:
@@ -167,6 +169,12 @@ def _has_own_graph(layer: LayerSpec) -> bool:
     if isinstance(layer, SequentialSpec):
         return bool(layer.layers) and isinstance(layer.layers[0], InputLayer)
     return isinstance(layer, FunctionalSpec)
+
+
+def _states_input(spec: SequentialSpec) -> bool:
+    """Whether the InputLayer's name says that the arguments of the layer after it stated the input."""
+    first, second, *_ = [*spec.layers, None, None]
+    return second is not None and not isinstance(second, ModelSpec) and first.name == f"{second.name}_input"
 
 
 def _by_keyword(cls: type[LayerSpec], call: CallSpec) -> tuple[Any, dict[str, Any]]:

@@ -125,7 +125,14 @@ class _Writer:
         if isinstance(value, slice):
             ends = {"start": value.start, "stop": value.stop, "step": value.step}
             return {"class_name": "__slice__", "config": ends}
-        return {"class_name": "__ellipsis__", "config": {}} if value is ... else value
+        if value is ...:
+            return {"class_name": "__ellipsis__", "config": {}}
+        return _array(value) if type(value).__name__ == "Array" else value
+
+
+def _array(value: Any) -> dict[str, Any]:
+    """A constant among a call's arguments (`specs.layers.ops_types.Array`)."""
+    return {"class_name": value.written_as, "config": {"value": plain(value.values), "dtype": value.dtype}}
 
 
 def _compile_config(spec: ModelSpec) -> dict[str, Any]:

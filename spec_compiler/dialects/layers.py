@@ -23,7 +23,9 @@ from spec_compiler.diagnostics import (
 from spec_compiler.dialects import classes, known
 from spec_compiler.dialects.arguments import Arguments, Rules
 from spec_compiler.dialects.classes import Named
+from spec_compiler.dialects.items import Item
 from spec_compiler.dialects.keras1 import inline_object
+from spec_compiler.dialects.operations import is_operation, read_operation
 from spec_compiler.specs import registry
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.faults import report_faults
@@ -33,17 +35,6 @@ L = TypeVar("L", bound=LayerSpec)
 
 WRAPPED = ("layer", "backward_layer", "cell", "cells")
 """Arguments of wrappers, under which layers are looked for even where the wrapper itself is not known."""
-
-
-@dataclass(slots=True)
-class Item:
-    """A layer's mapping in the file, taken apart."""
-
-    named: Named
-    config: dict[str, Any] | list[Any]
-    path: Path
-    config_path: Path
-    data: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -95,6 +86,8 @@ class LayerReader:
             message = f"expected the arguments of {item.named.class_name}, a mapping, got {show(item.config)}"
             self.reporter.report(INVALID_VALUE, message, item.config_path)
             return None
+        if is_operation(item.named):
+            return read_operation(item, name, self.reporter)
         args = Arguments(item.named.own_name, dict(item.config))
         cls = self._class(item, args)
         if cls is None:
@@ -110,7 +103,7 @@ class LayerReader:
         return None if broken or args.refusals else layer
 
     def class_of(self, item: Item) -> type[LayerSpec] | None:
-        """The class that the item names, without reporting anything."""
+        """The class that the item names, if it names one; nothing is reported."""
         args = Arguments(item.named.own_name, dict(item.config) if isinstance(item.config, dict) else {})
         return classes.registered(item.named) or self._translated(args)
 
@@ -120,8 +113,6 @@ class LayerReader:
         own = classes.registered(named)
         if own is not None:
             return own
-        if self._is_operation(item):
-            return None
         if classes.report_mismatch(named, path, self.reporter):
             return None
         cls = self._translated(args)
@@ -129,19 +120,6 @@ class LayerReader:
             classes.report_unknown(named, args.class_name, path, self.reporter)
             return None
         return cls
-
-    def _is_operation(self, item: Item) -> bool:
-        """Whether the item is a function's call in a graph, no layer; reported, for none can be built yet."""
-        named = item.named
-        function: Any = None
-        if named.class_name in known.OPERATIONS and isinstance(item.config, dict):
-            function = item.config.get("function", named.class_name)
-        elif named.module is not None and known.holds_operations(named.module):
-            function = f"{named.module}.{named.class_name}"
-        if function is None:
-            return False
-        self.reporter.report(UNSUPPORTED, f"the operation {show(function)} cannot be built yet", item.path)
-        return True
 
     def _translated(self, args: Arguments) -> type[LayerSpec] | None:
         for rules in self.rules:

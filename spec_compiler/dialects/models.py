@@ -10,8 +10,10 @@ from spec_compiler.diagnostics import DUPLICATE_NAME, INVALID_VALUE, LIMIT_EXCEE
 from spec_compiler.dialects import classes, known
 from spec_compiler.dialects.graphs import Entry, wire
 from spec_compiler.dialects.inputs import implied_input
-from spec_compiler.dialects.layers import Item, LayerReader
+from spec_compiler.dialects.items import Item
+from spec_compiler.dialects.layers import LayerReader
 from spec_compiler.dialects.merged import join, starts_with_merge
+from spec_compiler.dialects.operations import is_operation
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.faults import report_faults
 from spec_compiler.specs.layers.core import InputLayer
@@ -170,12 +172,13 @@ def _entry(reader: LayerReader, item: Item) -> Entry:
     name = reader.trimmed(outer if isinstance(outer, str) else inner, path)
     if not isinstance(name, str) or not name:
         name = reader.new_name(item.named.own_name)
-    cls = None if is_model(item) else reader.class_of(item)
     layer = read_any(reader, item, name)
     if is_model(item):
         kind = "sequential" if item.named.own_name == "Sequential" else "functional"
-    else:
-        kind = "input" if cls is InputLayer else "layer"
+        return Entry(name, layer, kind, None, item.data.get("inbound_nodes"), item.path)
+    # How a layer that has faults is called is checked all the same.
+    cls = reader.class_of(item) if layer is None else type(layer)
+    kind = "operation" if is_operation(item.named) else "input" if cls is InputLayer else "layer"
     return Entry(name, layer, kind, cls, item.data.get("inbound_nodes"), item.path)
 
 
