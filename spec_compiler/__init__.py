@@ -27,9 +27,18 @@ _HOMES = {
 }
 """Where each public function stands."""
 
-_MODULES = (
-    "callbacks constraints initializers layers losses metrics models ops optimizers regularizers"
-).split()
+_MODULES = [
+    "callbacks",
+    "constraints",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "regularizers",
+]
 
 __all__ = ["__version__", *_HOMES, *_MODULES]
 

@@ -15,7 +15,8 @@ ALLOWED = {
     "diagnostics": set(),
     "source": {"diagnostics"},
     "specs": {"diagnostics"},
-    "dialects": {"diagnostics", "source", "specs"},
+    # Keras 3 writes each layer's input shape, and Keras 2 its own classes for some: the writers infer shapes first.
+    "dialects": {"diagnostics", "source", "specs", "ir", "passes"},
     "ir": {"diagnostics", "specs"},
     "passes": {"diagnostics", "ir", "specs"},
     "nn": set(),
@@ -83,5 +84,7 @@ HEAVY = "{'torch', 'numpy', 'h5py', 'rich', 'safetensors'} & set(sys.modules)"
     ],
 )
 def test_front_half_runs_without_torch(code):
-    done = subprocess.run([sys.executable, "-c", f"{code}\nimport sys\nassert not {HEAVY}, {HEAVY}"], capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nassert not {HEAVY}, {HEAVY}"], capture_output=True
+    )
     assert done.returncode == 0, done.stderr.decode()

@@ -47,7 +47,9 @@ def _import_block(lines: list[str]) -> str:
     for line in set(lines) - plain:
         module, _, name = line.partition(" import ")
         chosen.setdefault(module, set()).add(name)
-    merged = [f"{module} import {', '.join(sorted(names))}" for module, names in chosen.items() if "__future__" not in module]
+    merged = [
+        f"{module} import {', '.join(sorted(names))}" for module, names in chosen.items() if "__future__" not in module
+    ]
     blocks = [sorted(line for line in [*plain, *merged] if ("torch" in line) == torch) for torch in (False, True)]
     return "\n\n".join("\n".join(sorted(block, key=lambda line: line.startswith("from"))) for block in blocks if block)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-
 from spec_compiler.diagnostics import (
     CYCLE,
     MISSING_REFERENCE,
@@ -184,5 +183,3 @@ def _circle(names: list[str]) -> str:
     if len(names) > 8:
         names = [*names[:4], "…", *names[-3:]]
     return " -> ".join(names)
-
-

@@ -45,9 +45,24 @@ class Node:
     """The order of axes its inputs come in."""
 
     @property
-    def inputs(self) -> list[Value]:
-        """Every value the call takes, in order."""
+    def values(self) -> list[Value]:
+        """Every value the call takes, in order, an explicit mask included."""
         return list(values_in((self.args, self.kwargs)))
+
+    @property
+    def inputs(self) -> list[Value]:
+        """What the layer computes with: every value but an explicit mask."""
+        return list(values_in((self.args, [arg for key, arg in self.kwargs.items() if key != "mask"])))
+
+    @property
+    def masks(self) -> list[Value | None]:
+        """The mask of each input: what the call's `mask=` gives for it, else the one it bears."""
+        masks = [value.mask for value in self.inputs]
+        given = self.kwargs.get("mask")
+        for i, mask in enumerate(given if isinstance(given, (list, tuple)) else [given]):
+            if isinstance(mask, Value) and i < len(masks):
+                masks[i] = mask
+        return masks
 
 
 @dataclass(slots=True, eq=False)

@@ -41,11 +41,7 @@ class Call:
     @property
     def masks(self) -> list[Proxy | None]:
         """Each input's mask, or None; an explicit `mask=` of the call stands for the first."""
-        masks = [self._lowering.mask(value.mask) for value in self.node.inputs]
-        explicit = self.node.kwargs.get("mask")
-        if explicit is not None:
-            masks[0] = self._lowering.proxy(explicit)
-        return masks
+        return [self._lowering.mask(mask) for mask in self.node.masks]
 
     @property
     def mask(self) -> Proxy | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -9,10 +10,10 @@ from torch import nn
 from torch.fx import Proxy
 from torch.nn import functional as F
 
-from spec_compiler.lowering.call import Call
+from spec_compiler.lowering.call import Call, InnerCall
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.table import lowers
-from spec_compiler.lowering.weights import Rule
+from spec_compiler.lowering.weights import Rule, under
 from spec_compiler.nn import normalization as nn_normalization
 from spec_compiler.specs.layers.normalization import (
     Affine,
@@ -20,6 +21,7 @@ from spec_compiler.specs.layers.normalization import (
     GroupNormalization,
     LayerNormalization,
     RMSNormalization,
+    SpectralNormalization,
     UnitNormalization,
 )
 from spec_compiler.specs.shapes import product
@@ -136,3 +138,25 @@ def group_normalization(layer: GroupNormalization, call: Call, x: Proxy) -> Any:
 def unit_normalization(layer: UnitNormalization, call: Call, x: Proxy) -> Any:
     axes = tuple(call.axis(axis) for axis in layer.axes)
     return F.normalize(call.floats(x), dim=axes[0] if len(axes) == 1 else axes)
+
+
+class _Normalized(InnerCall):
+    """The call of the layer inside, whose module is put into a SpectralNorm."""
+
+    def module(self, expr: ModuleExpr, rules: Sequence[Rule] = (), name: str = "") -> Callable[..., Any]:
+        kernel = next(rule for rule in rules if rule.variable in ("kernel", "embeddings"))
+        spec = self.outer.node.layer
+        assert isinstance(spec, SpectralNormalization)
+        vector = spec.variables(*self.outer.shapes)[1]
+        kwargs: dict[str, Any] = {}
+        if kernel.axes is not None:
+            kwargs["axes"] = tuple(kernel.axes.index(i) for i in range(len(kernel.axes)))
+        if spec.power_iterations != 1:
+            kwargs["power_iterations"] = spec.power_iterations
+        whole = ModuleExpr(nn_normalization.SpectralNorm, expr, vector.shape[-1], **kwargs)
+        return self.outer.module(whole, [Rule("vector_u", "vector_u"), *under("layer", list(rules))], name)
+
+
+@lowers(SpectralNormalization)
+def spectral_normalization(layer: SpectralNormalization, call: Call, x: Proxy) -> Any:
+    return _Normalized(call, layer.layer, "layer", call.shapes[0], call.mask, {}).lower(x)

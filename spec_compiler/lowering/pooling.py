@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import nn
 from torch.fx import Proxy
 
@@ -14,22 +13,10 @@ from spec_compiler.lowering.conv import compact, differing
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.table import lowers
 from spec_compiler.nn import pooling as nn_pooling
-from spec_compiler.specs.layers.pooling import (
-    AdaptiveAveragePooling,
-    AdaptiveMaxPooling,
-    AdaptivePooling,
-    AveragePooling,
-    GlobalAveragePooling,
-    GlobalAveragePooling1D,
-    GlobalMaxPooling,
-    MaxPooling,
-    Pooling,
-)
+from spec_compiler.specs.layers.pooling import AveragePooling, MaxPooling, Pooling
 
 MAX_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 AVERAGE_POOL = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
-ADAPTIVE_MAX_POOL = {1: nn.AdaptiveMaxPool1d, 2: nn.AdaptiveMaxPool2d, 3: nn.AdaptiveMaxPool3d}
-ADAPTIVE_AVERAGE_POOL = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
 
 
 @lowers(MaxPooling)
@@ -76,47 +63,3 @@ def overhang(n: int | None, size: int, stride: int) -> tuple[int, int] | None:
     totals = [max(size - (rest or stride), 0) for rest in (range(stride) if n is None else [n % stride])]
     befores = {total // 2 for total in totals}
     return (befores.pop(), max(total - total // 2 for total in totals)) if len(befores) == 1 else None
-
-
-@lowers(GlobalAveragePooling)
-def global_average_pooling(layer: GlobalAveragePooling, call: Call, x: Proxy) -> Any:
-    return x.mean(_axes(layer, call), **_keepdim(layer))
-
-
-@lowers(GlobalAveragePooling1D)
-def masked_average(layer: GlobalAveragePooling1D, call: Call, x: Proxy) -> Any:
-    mask = call.mask
-    if mask is None:
-        return global_average_pooling(layer, call, x)
-    (axis,) = layer.spatial_axes
-    dim = call.axis(axis)
-    weight = mask.unsqueeze(3 - dim)
-    kept = torch.where(weight, x, 0)  # type: ignore[call-overload]
-    return kept.sum(dim, **_keepdim(layer)) / weight.sum(dim, **_keepdim(layer))
-
-
-@lowers(GlobalMaxPooling)
-def global_max_pooling(layer: GlobalMaxPooling, call: Call, x: Proxy) -> Any:
-    return x.amax(_axes(layer, call), **_keepdim(layer))
-
-
-def _axes(layer: GlobalAveragePooling | GlobalMaxPooling, call: Call) -> Any:
-    return compact([call.axis(axis) for axis in layer.spatial_axes])
-
-
-def _keepdim(layer: GlobalAveragePooling | GlobalMaxPooling) -> dict[str, bool]:
-    return {"keepdim": True} if layer.keepdims else {}
-
-
-@lowers(AdaptiveAveragePooling)
-def adaptive_average_pooling(layer: AdaptiveAveragePooling, call: Call, x: Proxy) -> Any:
-    return _adaptive(layer, call, x, ADAPTIVE_AVERAGE_POOL[layer.rank])
-
-
-@lowers(AdaptiveMaxPooling)
-def adaptive_max_pooling(layer: AdaptiveMaxPooling, call: Call, x: Proxy) -> Any:
-    return _adaptive(layer, call, x, ADAPTIVE_MAX_POOL[layer.rank])
-
-
-def _adaptive(layer: AdaptivePooling, call: Call, x: Proxy, module: type[nn.Module]) -> Any:
-    return call.module(ModuleExpr(module, compact(layer.output_size)))(x)

@@ -27,7 +27,6 @@ from spec_compiler.lowering.weights import Rule
 from spec_compiler.specs.base import LayerSpec, Variable
 from spec_compiler.specs.types import Layout
 
-
 Existing = Callable[[LayerSpec, str], nn.Module | None]
 """Gives the submodule, by its name under the layer's, of a layer that is built already."""
 
@@ -153,7 +152,9 @@ class GraphLowering:
             results = self._nested(node, node.body)
         else:
             args = map_values(lambda v: self.proxy(v, node.layout), node.args)
-            kwargs = {key: map_values(self.proxy, arg) for key, arg in node.kwargs.items() if key not in ("mask", "training")}
+            kwargs = {
+                key: map_values(self.proxy, arg) for key, arg in node.kwargs.items() if key not in ("mask", "training")
+            }
             found = lowering_of(type(node.layer))(node.layer, call, *args, **kwargs)
             results = found if isinstance(found, tuple) else (found,)
             self.penalize(node.layer, results)
@@ -174,7 +175,9 @@ class GraphLowering:
         if target not in self.modules:
             self.modules[target] = GraphLowering(body, more).run()
         args = [self.proxy(value) for value in node.inputs]
-        args += [self.mask(value.mask) for value, inner in zip(node.inputs, body.inputs, strict=True) if inner.mask is inner]
+        args += [
+            self.mask(mask) for mask, inner in zip(node.masks, body.inputs, strict=True) if inner.mask is inner
+        ]
         result: Any = self.tracer.create_proxy("call_module", target, tuple(args), {})
         masks: Any = [None] * len(node.outputs)
         if more:
@@ -207,7 +210,9 @@ class GraphLowering:
             assert node is not None
             current, self.tracer.layer = self.tracer.layer, f"{node.name}_mask"
             args = map_values(self.proxy, node.args)
-            kwargs = {key: map_values(self.proxy, arg) for key, arg in node.kwargs.items() if key not in ("mask", "training")}
+            kwargs = {
+                key: map_values(self.proxy, arg) for key, arg in node.kwargs.items() if key not in ("mask", "training")
+            }
             self._masks[id(value)] = mask_lowering_of(type(node.layer))(node.layer, Call(node, self), *args, **kwargs)
             self.tracer.layer = current
         return self._masks[id(value)]
@@ -220,7 +225,9 @@ class GraphLowering:
             lowered = self.layers[id(layer)]
             prefix = f"{name}." if name else ""
             lowered.rules += [Rule(r.variable, prefix + r.parameter, r.axes, r.shape, r.gates, r.row) for r in rules]
-        assert self.modules[target] == expr, f"layer '{layer.name}' lowers to two modules: {expr}, {self.modules[target]}"
+        assert self.modules[target] == expr, (
+            f"layer '{layer.name}' lowers to two modules: {expr}, {self.modules[target]}"
+        )
 
         def call(*args: Any, **kwargs: Any) -> Any:
             return self.tracer.create_proxy("call_module", target, args, kwargs)

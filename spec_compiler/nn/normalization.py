@@ -119,3 +119,46 @@ class AxisLayerNorm(nn.Module):
         last = tuple(range(-len(self.dim), 0))
         x = x.movedim(self.dim, last)
         return F.layer_norm(x, x.shape[-len(last) :], self.weight, self.bias, self.eps).movedim(last, self.dim)
+
+
+class SpectralNorm(nn.Module):
+    """A layer whose weight each training step divides by its largest singular value, estimated (Miyato et al., 2018).
+
+    The singular value is of the weight as a matrix of `columns` columns, its axes permuted to `axes` before. Other than
+    torch's parametrization, the weight itself is changed, as Keras does.
+    """
+
+    vector_u: Tensor
+
+    def __init__(
+        self,
+        layer: nn.Module,
+        columns: int,
+        axes: Sequence[int] | None = None,
+        power_iterations: int = 1,
+    ) -> None:
+        super().__init__()
+        self.layer = layer
+        self.columns = columns
+        self.axes = axes
+        self.power_iterations = power_iterations
+        self.register_buffer("vector_u", nn.init.trunc_normal_(torch.empty(1, columns), std=0.02))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.normalize()
+        return self.layer(x)
+
+    @torch.no_grad()
+    def normalize(self) -> None:
+        """Take the power iteration's next steps, and divide the weight; one of zeros stays as it is."""
+        weight: Tensor = self.layer.weight
+        matrix = (weight if self.axes is None else weight.permute(self.axes)).reshape(-1, self.columns)
+        u = self.vector_u
+        for _ in range(self.power_iterations):
+            v = F.normalize(u @ matrix.T, eps=1e-7)
+            u = F.normalize(v @ matrix, eps=1e-7)
+        sigma = (v @ matrix @ u.T).squeeze()
+        some = matrix.any()
+        self.vector_u.copy_(torch.where(some, u, self.vector_u))
+        weight.div_(torch.where(some, sigma, 1.0))

@@ -23,7 +23,7 @@ FRAMEWORK_ARGUMENTS = ("mask", "training")
 def infer_shapes(graph: Graph, reporter: Reporter) -> Graph:
     """`graph` with shapes, dtypes and variables; what hangs on an unknown input, or on a fault, stays unknown."""
     for node in graph.nodes:
-        if all(value.shape is not None for value in node.inputs):
+        if all(value.shape is not None for value in node.values):
             if node.body is not None:
                 _infer_nested(node, node.body, reporter)
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from spec_compiler.ir import Graph, Node, Value, values_in
+from spec_compiler.ir import Graph, Node, values_in
 
 
 def propagate_masks(graph: Graph) -> Graph:
@@ -20,11 +20,7 @@ def propagate_masks(graph: Graph) -> Graph:
 
 def _layer(node: Node) -> None:
     first = node.outputs[0]
-    explicit = node.kwargs.get("mask")
-    inputs = list(values_in(node.args))
-    masks = [value.mask for value in inputs]
-    if isinstance(explicit, Value):
-        masks[0] = explicit
+    masks = node.masks[: len(list(values_in(node.args)))]
     rule = node.layer.output_mask(tuple(mask is not None for mask in masks), **_named(node))
     if rule == "computed":
         first.mask = first
@@ -42,8 +38,8 @@ def _named(node: Node) -> dict[str, Any]:
 
 def _nested(node: Node, body: Graph) -> None:
     """A nested model called with masks has them as further inputs, and its outputs' masks as further outputs."""
-    for value, inner in zip(node.inputs, body.inputs, strict=True):
-        if value.mask is not None:
+    for mask, inner in zip(node.masks, body.inputs, strict=True):
+        if mask is not None:
             inner.mask = inner
     propagate_masks(body)
     for value, inner in zip(node.outputs, values_in(body.outputs), strict=True):

@@ -9,7 +9,7 @@ def verify(graph: Graph) -> Graph:
     """`graph` itself; AssertionError naming the node where an edge leads to nothing before it."""
     known: set[int] = {id(value) for value in graph.inputs}
     for node in graph.nodes:
-        for value in node.inputs:
+        for value in node.values:
             assert id(value) in known, f"{graph.name}: {node.name} needs %{value.name}, which nothing before it makes"
         for index, value in enumerate(node.outputs):
             assert value.node is node and value.index == index, f"{graph.name}: output {index} of {node.name} is astray"

@@ -36,7 +36,9 @@ class Model(Trainer):
 
     def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None) -> None:
         if inputs is None or outputs is None:
-            raise TypeError("Model() takes inputs and outputs, symbolic tensors from Input() and the layers called on it")
+            raise TypeError(
+                "Model() takes inputs and outputs, symbolic tensors from Input() and the layers called on it"
+            )
         self._start(trace(inputs, outputs, name))
         self._symbols = (inputs, outputs)
 
@@ -370,7 +372,7 @@ def _replay(graph: Graph) -> tuple[Any, Any]:
         args, kwargs = map_values(lambda v: made[id(v)], (node.args, node.kwargs))
         shapes, dtypes = [value.shape for value in node.outputs], [value.dtype for value in node.outputs]
         out = record(node.layer, LayerCall(args, kwargs), _one_or_all(shapes), dtypes)
-        made |= {id(value): tensor for value, tensor in zip(node.outputs, symbolic_in(out), strict=True)}
+        made.update({id(value): tensor for value, tensor in zip(node.outputs, symbolic_in(out), strict=True)})
     return map_values(lambda v: made[id(v)], (graph.input_structure, graph.outputs))  # type: ignore[no-any-return]
 
 
@@ -395,5 +397,3 @@ def _call_symbolically(spec: ModelSpec, inputs: Any, kwargs: dict[str, Any]) -> 
     single = not isinstance(node.body.outputs, (list, tuple, dict))
     dtypes = [value.dtype for value in node.outputs]
     return record(spec, LayerCall(inputs, kwargs), shapes[0] if single else shapes, dtypes)
-
-

@@ -71,7 +71,9 @@ class ProgressBar(Progress):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         total = self._progress.tasks[-1].total
-        self._progress.update(self._task, completed=total or 1, total=total or 1, numbers=show(logs or {}), refresh=True)
+        self._progress.update(
+            self._task, completed=total or 1, total=total or 1, numbers=show(logs or {}), refresh=True
+        )
 
     def on_train_end(self, logs: Any = None) -> None:
         self.close()
@@ -82,4 +84,7 @@ class ProgressBar(Progress):
 
 def show(logs: dict[str, float]) -> str:
     """`accuracy: 0.9712 - loss: 0.0931`."""
-    return " - ".join(f"{name}: {value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{name}: {value:.2e}" for name, value in logs.items())
+    return " - ".join(
+        f"{name}: {value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{name}: {value:.2e}"
+        for name, value in logs.items()
+    )

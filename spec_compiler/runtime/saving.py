@@ -132,7 +132,9 @@ def _faults(held: dict[str, Any], stored: dict[str, Any], path: Path) -> list[Di
         if name not in stored:
             continue
         if list(tensor.shape) != stored[name].get_shape():
-            message = f"'{name}' is {tuple(tensor.shape)} in the model and {tuple(stored[name].get_shape())} in '{path}'"
+            message = (
+                f"'{name}' is {tuple(tensor.shape)} in the model and {tuple(stored[name].get_shape())} in '{path}'"
+            )
             faults.append(Diagnostic(WEIGHT_SHAPE, message))
         elif tensor.is_floating_point() != (stored[name].get_dtype()[0] in "FB" and stored[name].get_dtype() != "BOOL"):
             faults.append(Diagnostic(WEIGHT_DTYPE, f"'{name}' is {stored[name].get_dtype()} in '{path}'"))

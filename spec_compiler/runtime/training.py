@@ -129,7 +129,9 @@ class Trainer:
     def _ready(self, train: bool) -> Step:
         """The step of this compilation, with the weights that train as the layers now say."""
         if self._arguments is None:
-            raise SpecError(Diagnostic(BAD_TRAINING, f"model '{self.name}' is not compiled", help="call compile() first"))
+            raise SpecError(
+                Diagnostic(BAD_TRAINING, f"model '{self.name}' is not compiled", help="call compile() first")
+            )
         built = self._ensure_built()
         if self._step is None or self._step.built is not built:
             self._step = Step(built, *self._losses_and_metrics(), compiled=self._jit)
@@ -250,8 +252,7 @@ class Trainer:
         self.history = History()
         given = [] if callbacks is None else callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
         self._bar = bar = ProgressBar.for_verbose(verbose)
-        watch = CallbackList([self.history, *given, *([bar] if bar else [])], model=self, epochs=epochs, steps=steps)
-        return watch
+        return CallbackList([self.history, *given, *([bar] if bar else [])], model=self, epochs=epochs, steps=steps)
 
     def _epoch(self, step: Step, batches: Iterable[Batch], watch: CallbackList, epoch: int) -> dict[str, float]:
         step.reset()
@@ -269,7 +270,9 @@ class Trainer:
                 train(batch)
         logs = dict(sorted(step.result().items()))
         if not np.isfinite(logs.get("loss", 0.0)):
-            message = f"the loss is {logs['loss']} in epoch {epoch + 1}: lower the learning rate, or look for NaN in the data"
+            message = (
+                f"the loss is {logs['loss']} in epoch {epoch + 1}: lower the learning rate, or look for NaN in the data"
+            )
             warnings.warn(message, RuntimeWarning, stacklevel=3)
         return logs
 
@@ -313,7 +316,12 @@ class Trainer:
         return logs if return_dict else _numbers(logs)
 
     def predict(
-        self, x: Any, batch_size: int | None = None, verbose: int | str = "auto", steps: int | None = None, callbacks: Any = None
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
     ) -> Any:
         """The model's outputs for data, as numpy arrays in the structure the model returns."""
         batches = self._adapt(x, batch_size=batch_size, targets_needed=False)

@@ -18,7 +18,10 @@ _NAME = {"type": "string", "pattern": r"^[^\\]+$"}
 _OWN_NAME = r"^(?!(name|from|with|repeat|call)$)[^A-Z\\][^\\]*$"
 """Names of blocks and models begin with a small letter, those of layer classes with a capital one."""
 _SOURCES = {
-    "anyOf": [_NAME, {"type": "array", "minItems": 1, "items": {"anyOf": [_NAME, {"type": "array", "items": _NAME}]}}]
+    "anyOf": [
+        _NAME,
+        {"type": "array", "minItems": 1, "items": {"anyOf": [_NAME, {"type": "array", "minItems": 1, "items": _NAME}]}},
+    ]
 }
 
 

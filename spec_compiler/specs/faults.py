@@ -40,7 +40,9 @@ def report_faults(
             continue
         if fault["type"] == "extra_forbidden":
             help = did_you_mean(field, cls.model_fields)
-            reporter.report(UNKNOWN_ARGUMENT, f"{cls.__name__} has no argument '{field}'", (*path, field), help=help, on_key=True)
+            reporter.report(
+                UNKNOWN_ARGUMENT, f"{cls.__name__} has no argument '{field}'", (*path, field), help=help, on_key=True
+            )
         elif fault["type"] == "missing":
             reporter.report(MISSING_ARGUMENT, f"{cls.__name__} needs the argument '{field}'", path)
         elif "error" in fault.get("ctx", {}) and fault["type"] == "invalid_object":

@@ -13,7 +13,7 @@ _Key = tuple[int, int]
 """A call: `id(layer)`, and which of the layer's calls."""
 
 
-def Input(  # noqa: N802 (Keras's name)
+def Input(
     shape: Any = None,
     batch_size: int | None = None,
     dtype: str | None = None,

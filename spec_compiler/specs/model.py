@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import PrivateAttr
 
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.shapes import Shape
-from spec_compiler.specs.training import TrainingSpec
 from spec_compiler.specs.types import LayerField
+
+if TYPE_CHECKING:
+    from spec_compiler.specs.training import TrainingSpec
 
 
 class Ref(NamedTuple):
@@ -54,11 +56,18 @@ class ModelSpec(LayerSpec):
 
     supports_masking: ClassVar[bool] = True
 
-    training: TrainingSpec | None = None
-    """How to train it: what `compile` and `fit` take; None where the document does not say."""
-
+    _training: Any = PrivateAttr(default=None)
     _origin: Origin | None = PrivateAttr(default=None)
     _model: Any = PrivateAttr(default=None)
+
+    @property
+    def training(self) -> TrainingSpec | None:
+        """How to train it: what `compile` and `fit` take; None where the document does not say."""
+        return self._training  # type: ignore[no-any-return]
+
+    @training.setter
+    def training(self, training: TrainingSpec | None) -> None:
+        self._training = training
 
     @property
     def origin(self) -> Origin | None:

@@ -39,7 +39,9 @@ def resolve(kind: str, value: Any) -> SpecObject | None:
     try:
         return cls.model_validate(config)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" if e["loc"] else e["msg"] for e in error.errors())
+        faults = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}" if e["loc"] else e["msg"] for e in error.errors()
+        )
         context = {"name": name, "faults": faults, "error": error, "class": cls, "at": at}
         raise PydanticCustomError("invalid_object", "{name}: {faults}", context) from None
 
@@ -61,6 +63,7 @@ def _name_and_config(kind: str, value: Any) -> tuple[str, dict[str, Any], tuple[
             if isinstance(name, str) and isinstance(config, (dict, type(None))):
                 return name, config or {}, (name,)
     raise PydanticCustomError(
-        "object_form", "expected a name or a mapping with one class for this {kind}, got {value}",
+        "object_form",
+        "expected a name or a mapping with one class for this {kind}, got {value}",
         {"kind": kind, "value": show(value)},
     )

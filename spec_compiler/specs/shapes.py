@@ -70,7 +70,9 @@ def convolved(n: int | None, kernel: int, stride: int, dilation: int, padding: s
         return -(-n // stride)
     window = dilation * (kernel - 1) + 1
     if n < window:
-        raise ShapeError(f"a window of {window} does not fit an axis of length {n}", help="use padding 'same', or a smaller kernel")
+        raise ShapeError(
+            f"a window of {window} does not fit an axis of length {n}", help="use padding 'same', or a smaller kernel"
+        )
     return (n - window) // stride + 1
 
 

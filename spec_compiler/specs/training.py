@@ -108,7 +108,7 @@ class TrainingSpec(SpecObject):
     """The training data: a `.npz` or `.csv` file, relative to the file this stands in."""
     callbacks: list[CallbackField] = []
     """What watches the training."""
-    fit: FitSpec = FitSpec()
+    fit: FitSpec = Field(default_factory=FitSpec)
     """Batch size, epochs and the like."""
 
     _stated: dict[str, Any] | None = PrivateAttr(default=None)

@@ -6,11 +6,27 @@ import operator
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError, core_schema
 
 MAX_SIZE = 2**31 - 1
 """No length, count or size in a file may be larger: beyond it torch's own arithmetic overflows."""
+
+
+class Before:
+    """Pass a value through `function` before the type looks at it: pydantic's BeforeValidator, less its inspection.
+
+    pydantic asks for the signature of every validator of every field of every class, a good part of what it costs to
+    make one; ours all take the value alone.
+    """
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        return core_schema.no_info_before_validator_function(self.function, handler(source))
 
 
 def _exact_int(value: Any) -> int:
@@ -40,18 +56,18 @@ def _exact_bool(value: Any) -> bool:
     raise PydanticCustomError("bool_type", "expected true or false")
 
 
-Bool = Annotated[bool, BeforeValidator(_exact_bool)]
-Int = Annotated[int, BeforeValidator(_exact_int), Field(ge=-MAX_SIZE, le=MAX_SIZE)]
-PositiveInt = Annotated[int, BeforeValidator(_exact_int), Field(gt=0, le=MAX_SIZE)]
-NonNegativeInt = Annotated[int, BeforeValidator(_exact_int), Field(ge=0, le=MAX_SIZE)]
-Float = Annotated[float, BeforeValidator(_exact_float), Field(allow_inf_nan=False)]
-PositiveFloat = Annotated[float, BeforeValidator(_exact_float), Field(gt=0, allow_inf_nan=False)]
-NonNegativeFloat = Annotated[float, BeforeValidator(_exact_float), Field(ge=0, allow_inf_nan=False)]
-Rate = Annotated[float, BeforeValidator(_exact_float), Field(ge=0, le=1)]
+Bool = Annotated[bool, Before(_exact_bool)]
+Int = Annotated[int, Before(_exact_int), Field(ge=-MAX_SIZE, le=MAX_SIZE)]
+PositiveInt = Annotated[int, Before(_exact_int), Field(gt=0, le=MAX_SIZE)]
+NonNegativeInt = Annotated[int, Before(_exact_int), Field(ge=0, le=MAX_SIZE)]
+Float = Annotated[float, Before(_exact_float), Field(allow_inf_nan=False)]
+PositiveFloat = Annotated[float, Before(_exact_float), Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Before(_exact_float), Field(ge=0, allow_inf_nan=False)]
+Rate = Annotated[float, Before(_exact_float), Field(ge=0, le=1)]
 """A fraction, 0 to 1."""
-OpenRate = Annotated[float, BeforeValidator(_exact_float), Field(ge=0, lt=1)]
+OpenRate = Annotated[float, Before(_exact_float), Field(ge=0, lt=1)]
 """A fraction, 0 to less than 1."""
-Seed = Annotated[int, BeforeValidator(_exact_int)] | None
+Seed = Annotated[int, Before(_exact_int)] | None
 """None: drawn from the global generator, which `set_random_seed` sets."""
 
 
@@ -70,21 +86,21 @@ def _sizes_schema(n: int, minimum: int) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [one, {"type": "array", "items": one, "minItems": n, "maxItems": n}]})
 
 
-Single = Annotated[tuple[PositiveInt], BeforeValidator(_repeated(1)), _sizes_schema(1, 1)]
-Pair = Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_repeated(2)), _sizes_schema(2, 1)]
-Triple = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], BeforeValidator(_repeated(3)), _sizes_schema(3, 1)]
+Single = Annotated[tuple[PositiveInt], Before(_repeated(1)), _sizes_schema(1, 1)]
+Pair = Annotated[tuple[PositiveInt, PositiveInt], Before(_repeated(2)), _sizes_schema(2, 1)]
+Triple = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Before(_repeated(3)), _sizes_schema(3, 1)]
 """One size an axis; a single integer stands for all of them."""
 
-SingleFromZero = Annotated[tuple[NonNegativeInt], BeforeValidator(_repeated(1)), _sizes_schema(1, 0)]
-PairFromZero = Annotated[tuple[NonNegativeInt, NonNegativeInt], BeforeValidator(_repeated(2)), _sizes_schema(2, 0)]
+SingleFromZero = Annotated[tuple[NonNegativeInt], Before(_repeated(1)), _sizes_schema(1, 0)]
+PairFromZero = Annotated[tuple[NonNegativeInt, NonNegativeInt], Before(_repeated(2)), _sizes_schema(2, 0)]
 TripleFromZero = Annotated[
-    tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt], BeforeValidator(_repeated(3)), _sizes_schema(3, 0)
+    tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt], Before(_repeated(3)), _sizes_schema(3, 0)
 ]
 """The same, where zero is a size."""
 
 Axes = Annotated[
     tuple[Int, ...],
-    BeforeValidator(lambda v: tuple(v) if isinstance(v, (list, tuple)) else (v,)),
+    Before(lambda v: tuple(v) if isinstance(v, (list, tuple)) else (v,)),
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
 ]
 """One axis or several."""
@@ -100,14 +116,14 @@ def _one_or_several(value: Any) -> Any:
 
 AxisOrAxes = Annotated[
     Any,
-    BeforeValidator(_one_or_several),
+    Before(_one_or_several),
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}, "minItems": 1}]}),
 ]
 """One axis or several, kept as stated: an int stays an int."""
 
 ShapeField = Annotated[
     tuple[PositiveInt | None, ...],
-    BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v),
+    Before(lambda v: tuple(v) if isinstance(v, list) else v),
     WithJsonSchema({"type": "array", "items": {"type": ["integer", "null"], "minimum": 1}}),
 ]
 
@@ -116,15 +132,29 @@ Layout = Literal["keras", "channels_first", "any"]
 
 DataFormat = Literal["channels_last", "channels_first"]
 # Keras takes these in capitals too, as TensorFlow writes them.
-_lowered = BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v)
+_lowered = Before(lambda v: v.lower() if isinstance(v, str) else v)
 Padding = Annotated[Literal["valid", "same"], _lowered]
 CausalPadding = Annotated[Literal["valid", "same", "causal"], _lowered]
 
 
-DTYPES = (
-    "float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 bool string complex64 "
-    "mixed_float16 mixed_bfloat16"
-).split()
+DTYPES = [
+    "float16",
+    "float32",
+    "float64",
+    "bfloat16",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "bool",
+    "string",
+    "complex64",
+    "mixed_float16",
+    "mixed_bfloat16",
+]
 
 
 def _dtype(value: Any) -> str:
@@ -138,7 +168,7 @@ def _dtype(value: Any) -> str:
     raise PydanticCustomError("invalid_dtype", "expected a dtype, one of {dtypes}", {"dtypes": ", ".join(DTYPES)})
 
 
-DType = Annotated[str, BeforeValidator(_dtype), WithJsonSchema({"enum": DTYPES})]
+DType = Annotated[str, Before(_dtype), WithJsonSchema({"enum": DTYPES})]
 
 
 def kept_dtype(compute_dtype: str, dtype: str) -> str:
@@ -152,17 +182,17 @@ def _activation(value: Any) -> Any:
     return resolve(value)
 
 
-Activation = Annotated[Any, BeforeValidator(_activation), WithJsonSchema({"$ref": "#/$defs/activation"})]
+Activation = Annotated[Any, Before(_activation), WithJsonSchema({"$ref": "#/$defs/activation"})]
 """A name in the closed table of `specs/activations.py`, or an activation layer (`LeakyReLU(0.1)`)."""
 
 
-def _one_of(kind: str) -> BeforeValidator:
+def _one_of(kind: str) -> Before:
     def resolve(value: Any) -> Any:
         from spec_compiler.specs.objects import resolve
 
         return resolve(kind, value)
 
-    return BeforeValidator(resolve)
+    return Before(resolve)
 
 
 def _schema_of(kind: str) -> WithJsonSchema:

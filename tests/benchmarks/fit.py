@@ -49,7 +49,9 @@ class Cnn(nn.Module):
         return self.c(x.flatten(1))
 
 
-def by_hand(module: nn.Module, x: Tensor, y: Tensor, batch: int, loss_of: Callable[[Tensor, Tensor], Tensor], hits: bool):
+def by_hand(
+    module: nn.Module, x: Tensor, y: Tensor, batch: int, loss_of: Callable[[Tensor, Tensor], Tensor], hits: bool
+):
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-3, eps=1e-7, fused=True)
     module.train()
 
@@ -80,7 +82,8 @@ def mlp(keras: bool) -> dict[str, Callable[[], None]]:
     found = {"hand": by_hand(Mlp(), x, y, 32, F.mse_loss, False)}
     found["fit"] = lambda: model.fit(x, y, batch_size=32, epochs=1, verbose=0)
     if keras:
-        from keras import Input, Sequential as KerasSequential, layers
+        from keras import Input, layers
+        from keras import Sequential as KerasSequential
 
         theirs = [Input((8,)), layers.Dense(32, "relu"), layers.Dense(64, "relu"), layers.Dense(8)]
         found["keras"] = keras_fit(KerasSequential(theirs), "mse", [], x, y, 32)
@@ -105,7 +108,8 @@ def cnn(keras: bool) -> dict[str, Callable[[], None]]:
     found = {"hand": by_hand(hand, ours, y, 128, F.cross_entropy, True)}
     found["fit"] = lambda: model.fit(x, y, batch_size=128, epochs=1, verbose=0)
     if keras:
-        from keras import Input, Sequential as KerasSequential, layers
+        from keras import Input, layers
+        from keras import Sequential as KerasSequential
 
         theirs = [Input((28, 28, 1)), layers.Conv2D(32, 3, activation="relu"), layers.MaxPooling2D()]
         theirs += [layers.Conv2D(64, 3, activation="relu"), layers.MaxPooling2D(), layers.Flatten()]
@@ -133,7 +137,9 @@ def main() -> None:
                 run()
                 times[name].append(time.perf_counter() - started)
         medians = {name: statistics.median(taken) for name, taken in times.items()}
-        ratios = ", ".join(f"{name} {took * 1e3:.0f} ms ({took / medians['hand']:.2f}x)" for name, took in medians.items())
+        ratios = ", ".join(
+            f"{name} {took * 1e3:.0f} ms ({took / medians['hand']:.2f}x)" for name, took in medians.items()
+        )
         print(f"{workload.__name__}: {ratios}")
 
 

@@ -83,7 +83,8 @@ _VARIED = {f.name for f in fields(Case)} - {"id", "layer"}
 def load(path: Path) -> list[Case]:
     """The cases of a file, its grids expanded."""
     found: list[Case] = []
-    for number, entry in enumerate(yaml.safe_load(path.read_text())):
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    for number, entry in enumerate(yaml.load(path.read_text(), loader)):
         found += _expand(f"{path.parent.name}/{path.stem}:{number}", entry)
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ import torch
 from pydantic import ValidationError
 
 from spec_compiler.codegen import emit
-from spec_compiler.diagnostics import Diagnostic, Reporter
+from spec_compiler.diagnostics import UNSUPPORTED, Diagnostic, Reporter, SpecError
+from spec_compiler.dialects.write import DIALECTS, to_json
 from spec_compiler.ir import Graph, values_in
 from spec_compiler.loading import parse_spec
 from spec_compiler.lowering.lower import assign, build, parameters_of, read, weights
@@ -56,6 +58,7 @@ def check_layer(case: Case) -> None:
     _assert_variables(pair)
     _assert_config(pair)
     _assert_signature(pair)
+    _assert_documents(pair)
     values = _set_weights(pair)
     _assert_computation(pair, training=False)
     _assert_masks_and_penalties(pair)
@@ -122,6 +125,34 @@ def _assert_config(pair: Pair) -> None:
     assert ours == theirs, f"configs differ in {[(k, ours.get(k), theirs.get(k)) for k in _differing(ours, theirs)]}"
     again = type(pair.layer).from_config(json.loads(json.dumps(ours)))
     assert keras_oracle.config_of(again) == theirs, "Keras reads another layer out of our config"
+
+
+def _assert_documents(pair: Pair) -> None:
+    """Keras loads what we write, and what we write in any dialect reads as the same model."""
+    spec = pair.graph.spec
+    loaded = keras.models.model_from_json(to_json(spec, "keras3"))
+    assert keras_oracle.config_of(loaded.get_layer(pair.layer.name)) == keras_oracle.config_of(pair.layer)
+    assert [tuple(t.shape) for t in loaded.outputs] == [tuple(t.shape) for t in pair.oracle.outputs]
+    for dialect in DIALECTS:
+        try:
+            document = to_json(spec, dialect)
+        except SpecError as error:
+            # What a dialect has no words for is said, never left out.
+            assert {d.code for d in error.diagnostics} == {UNSUPPORTED}, f"{dialect}: {error}"
+            assert dialect != "keras3"
+            continue
+        again = check(parse_spec(document), Reporter())
+        assert again is not None
+        assert _said(again) == _said(pair.graph), f"written in {dialect}, it reads as another model:\n{document}"
+
+
+def _said(graph: Graph) -> tuple[str, dict[str | None, Any]]:
+    """What a graph computes and its layers' configs, less what the dialects say each in its own way.
+
+    That is the model's own name, arguments that are null, brackets around outputs, and where in their order inputs stand.
+    """
+    text = re.sub(r"^graph [^(]*|, \w+=None|[][]", "", str(graph))
+    return text, {layer.name: layer.get_config() for layer in graph.spec.members()}
 
 
 def _assert_signature(pair: Pair) -> None:
@@ -245,7 +276,7 @@ def _assert_source(pair: Pair) -> None:
     """The emitted file, on its own, gives bit-equal outputs and takes the module's state."""
     source = emit(pair.lowered)
     emitted = types.ModuleType("emitted")
-    exec(compile(source, "<emitted>", "exec"), emitted.__dict__)  # noqa: S102 (the source under test)
+    exec(compile(source, "<emitted>", "exec"), emitted.__dict__)
     module = getattr(emitted, class_name(pair.graph.name))()
     module.load_state_dict(pair.module.state_dict())
     inputs = [torch.from_numpy(array) for array in pair.arrays]

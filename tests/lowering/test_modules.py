@@ -17,7 +17,11 @@ from spec_compiler.specs.model import SequentialSpec
 
 
 def mlp() -> SequentialSpec:
-    layers = [InputLayer(batch_shape=(None, 8), name="features"), Dense(16, activation="relu", name="hidden"), Dense(3, name="out")]
+    layers = [
+        InputLayer(batch_shape=(None, 8), name="features"),
+        Dense(16, activation="relu", name="hidden"),
+        Dense(3, name="out"),
+    ]
     return SequentialSpec(name="mlp", layers=layers)
 
 
@@ -88,7 +92,9 @@ def test_emitted_source_is_the_module(model, request):
 
 
 def test_emitted_mlp_reads_as_written_by_hand():
-    assert emit(mlp()) == '''\
+    assert (
+        emit(mlp())
+        == '''\
 from torch import nn
 from torch.nn import functional as F
 
@@ -105,6 +111,7 @@ class Mlp(nn.Module):
         x = F.relu(self.hidden(features))
         return self.out(x)
 '''
+    )
 
 
 def test_layer_called_twice_is_one_module():

@@ -61,7 +61,9 @@ def _check_gradients(keras_model: Any, model: Model, theirs: list[torch.Tensor],
             rows.append(rule.to_keras(parameter.grad, shape))
         found = rows[0] if len(rows) == 1 else torch.stack(rows)
         scale = max(1.0, float(gradient.abs().max()))
-        np.testing.assert_allclose(found.numpy() / scale, gradient.numpy() / scale, rtol=RTOL, atol=ATOL, err_msg=weight.path)
+        np.testing.assert_allclose(
+            found.numpy() / scale, gradient.numpy() / scale, rtol=RTOL, atol=ATOL, err_msg=weight.path
+        )
 
 
 def _flat(structure: Any) -> list[torch.Tensor]:

@@ -112,6 +112,11 @@ def test_return_state_feeds_another_layer():
 
 def test_layer_names_that_are_no_identifiers():
     model = keras.Sequential(
-        [keras.Input((4,)), layers.Dense(3, name="block-1 conv"), layers.Dense(2, name="forward"), layers.Dense(2, name="1")]
+        [
+            keras.Input((4,)),
+            layers.Dense(3, name="block-1 conv"),
+            layers.Dense(2, name="forward"),
+            layers.Dense(2, name="1"),
+        ]
     )
     check_model(model, [floats(2, 4)])

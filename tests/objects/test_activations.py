@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -50,6 +50,8 @@ POINTS = np.concatenate(
 
 class Leaky(LayerSpec):
     """An activation layer for these tests."""
+
+    is_activation: ClassVar[bool] = True
 
     negative_slope: Float = 0.3
 
@@ -128,7 +130,7 @@ def test_activation_layers_stay_layers(leaky: type[Leaky]) -> None:
 
 def test_layers_that_are_no_activations_are_refused(leaky: type[Leaky], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaky, "is_activation", False, raising=False)
-    with pytest.raises(ValidationError, match="Leaky is no activation layer"):
+    with pytest.raises(ValidationError, match="not the layer Leaky"):
         Holder(activation=leaky())
 
 

@@ -162,7 +162,9 @@ def test_several_outputs_follow_keras():
 def test_evaluate_returns_numbers_in_keras_order():
     theirs, ours = pair(mlp(7))
     for model in (theirs, ours):
-        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy", "sparse_top_k_categorical_accuracy"])
+        model.compile(
+            "sgd", "sparse_categorical_crossentropy", metrics=["accuracy", "sparse_top_k_categorical_accuracy"]
+        )
     x, y = floats(20, 5), classes(20, 7)
     np.testing.assert_allclose(ours.evaluate(x, y, verbose=0), theirs.evaluate(x, y, verbose=0), rtol=1e-5)
 

@@ -106,7 +106,7 @@ def test_reporter_stores_a_thousand_and_counts_the_rest():
 
 def test_errors_and_reports_survive_pickling():
     error = SpecError([Diagnostic(CYCLE, "m", span=Span("f", 1, 2)), Diagnostic(CYCLE, "n")], omitted=3)
-    copy = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes
+    copy = pickle.loads(pickle.dumps(error))  # our own bytes
     assert str(copy) == str(error) == "f:1:2: m [SC201]\nn [SC201]\n… and 3 more"
     assert copy.diagnostics == error.diagnostics
     assert Report([]).ok

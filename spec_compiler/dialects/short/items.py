@@ -134,8 +134,8 @@ class Items:
         arguments = template(arguments, at, self.parameters, self.reporter)
         return self._options(self._checked(Item(path, str(label), target, arguments, at)), entry)
 
-    def _label(self, entry: dict[Any, Any], path: Path) -> Any:
-        """The class key; None where there is none, or several."""
+    def _label(self, entry: dict[Any, Any], path: Path) -> str | None:
+        """The class key; None where there is none, or several, which is reported."""
         keys = [key for key in entry if key not in OPTIONS]
         found = [key for key in keys if self.definitions.lookup(key) is not None]
         if len(found) > 1:
@@ -150,7 +150,11 @@ class Items:
         if not keys:
             self.reporter.report(MISSING_SECTION, "the item names no layer", path, help=_FORMS)
             return None
-        return found[0] if found else keys[0]
+        label = found[0] if found else keys[0]
+        if not isinstance(label, str):
+            self.reporter.report(UNKNOWN_LAYER, f"unknown layer {show(label)}", (*path, label), on_key=True)
+            return None
+        return label
 
     def _report_stray_keys(self, entry: dict[Any, Any], label: Any, target: Any, path: Path) -> None:
         takes: Any = target.parameters if isinstance(target, Block) else getattr(target, "model_fields", ())
@@ -225,9 +229,21 @@ class Items:
             item.repeat = self._repeat(entry["repeat"], (*path, "repeat"))
         if "from" in entry:
             item.sources = self.names.sources(entry["from"], (*path, "from"))
+            self._check_lists(item, entry["from"], (*path, "from"))
         if "with" in entry:
             item.keywords = self._keywords(item, entry["with"], (*path, "with"))
         return item
+
+    def _check_lists(self, item: Item, value: Any, path: Path) -> None:
+        """Report lists inside the list of inputs, where what takes them has no use for such."""
+        target = self.items[item.target - len(self.inputs)].target if isinstance(item.target, int) else item.target
+        if isinstance(target, type) and not target.takes_list:
+            return  # a list is one argument of the call
+        for i, part in enumerate(value if isinstance(value, list) else ()):
+            if isinstance(part, list) and target is not None:
+                message = f"expected the name of a layer, got {show(part)}"
+                help = "name all inputs in one list"
+                self.reporter.report(INVALID_VALUE, message, (*path, i), help=help)
 
     def _repeat(self, value: Any, path: Path) -> int | Expression:
         if is_expression(value):

@@ -47,18 +47,22 @@ class Names:
 
     def sources(self, value: Any, path: Path) -> Sources:
         """What `from: value` refers to; UNKNOWN where a fault was reported."""
-        if value == []:
-            help = "leave it out to take the item before"
-            self.reporter.report(INVALID_VALUE, "expected the name of a layer, or several, got none", path, help=help)
         if not isinstance(value, list):
             return self.find(value, path) or UNKNOWN
+        self._check_filled(value, path)
         found: list[Source | list[Source]] = []
         for i, part in enumerate(value):
             if isinstance(part, list):
+                self._check_filled(part, (*path, i))
                 found.append([self.find(name, (*path, i, j)) or UNKNOWN for j, name in enumerate(part)])
             else:
                 found.append(self.find(part, (*path, i)) or UNKNOWN)
         return found
+
+    def _check_filled(self, value: list[Any], path: Path) -> None:
+        if not value:
+            help = "leave it out to take the item before"
+            self.reporter.report(INVALID_VALUE, "expected the name of a layer, or several, got none", path, help=help)
 
     def find(self, reference: Any, path: Path) -> Source | None:
         """The source that `name` or `name[1]` stands for; None where a fault was reported."""

@@ -200,6 +200,8 @@ class _Graph:
         linear = len(refs) == 1
         for place, index in self._order():
             call = spec.placed[place].calls[index]
+            if index:
+                self.explicit.add(str(spec.placed[place].layer.name))
             linear = linear and index == 0 and call.args == (before,) and not call.kwargs
             self.options[place, index] = self._beside(call, spec.placed[place].layer, before)
             before = Ref(str(spec.placed[place].layer.name), index)

@@ -17,11 +17,11 @@ _FAMILIES = {
     "conv_depthwise": "DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D "
     "SeparableConvolution1D SeparableConvolution2D",
     "pooling": "MaxPooling1D MaxPooling2D MaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D "
-    "MaxPool1D MaxPool2D MaxPool3D AvgPool1D AvgPool2D AvgPool3D "
-    "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
+    "MaxPool1D MaxPool2D MaxPool3D AvgPool1D AvgPool2D AvgPool3D",
+    "pooling_global": "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
     "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D "
-    "GlobalAvgPool1D GlobalAvgPool2D GlobalAvgPool3D GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D "
-    "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D "
+    "GlobalAvgPool1D GlobalAvgPool2D GlobalAvgPool3D GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D",
+    "pooling_adaptive": "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D "
     "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D",
     "padding": "ZeroPadding1D ZeroPadding2D ZeroPadding3D Cropping1D Cropping2D Cropping3D",
     "upsampling": "UpSampling1D UpSampling2D UpSampling3D",
@@ -32,7 +32,8 @@ _FAMILIES = {
     "reshaping": "Flatten Reshape Permute RepeatVector",
     "activation": "Activation ReLU LeakyReLU ELU Softmax PReLU",
     "preprocessing": "Rescaling",
-    "normalization": "BatchNormalization LayerNormalization GroupNormalization RMSNormalization UnitNormalization",
+    "normalization": "BatchNormalization LayerNormalization GroupNormalization RMSNormalization UnitNormalization "
+    "SpectralNormalization",
     "merging": "Add Subtract Multiply Average Maximum Minimum Concatenate Dot",
     "regularization": "Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D GaussianNoise GaussianDropout AlphaDropout "
     "ActivityRegularization",
@@ -41,7 +42,7 @@ _FAMILIES = {
 
 _FAMILY_OF = {name: family for family, names in _FAMILIES.items() for name in names.split()}
 
-__all__ = list(_FAMILY_OF)  # noqa: PLE0605 (the table is the list)
+__all__ = list(_FAMILY_OF)
 
 
 def __getattr__(name: str) -> Any:

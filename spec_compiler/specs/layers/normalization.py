@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from pydantic import model_validator
 
-from spec_compiler.specs.base import LayerSpec, Variable
-from spec_compiler.specs.initializers import Ones, Zeros
-from spec_compiler.specs.shapes import Shape, ShapeError, normalize_axis, require_dim, require_min_rank, show
+from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
+from spec_compiler.specs.initializers import Ones, TruncatedNormal, Zeros
+from spec_compiler.specs.shapes import Shape, ShapeError, Shapes, normalize_axis, require_dim, require_min_rank, show
 from spec_compiler.specs.types import (
     AxisOrAxes,
     Bool,
@@ -16,8 +17,10 @@ from spec_compiler.specs.types import (
     Float,
     InitializerField,
     Int,
+    LayerField,
     Layout,
     NonNegativeFloat,
+    PositiveInt,
     Rate,
     RegularizerField,
 )
@@ -238,3 +241,35 @@ class UnitNormalization(LayerSpec):
 
     def layout(self, rank: int) -> Layout:
         return "any"
+
+
+class SpectralNormalization(LayerSpec):
+    """Run a layer whose kernel each training step divides by its largest singular value (Miyato 2018, arXiv:1802.05957)."""
+
+    layer: LayerField
+    """The layer: one with a kernel, or an embedding."""
+    power_iterations: PositiveInt = 1
+    """Number of steps of the power iteration that estimates the singular value."""
+
+    layer_fields = ("layer",)
+
+    def infer_shape(self, x: Shape) -> Shapes:
+        return self.layer.infer_shape(x)  # type: ignore[no-any-return]
+
+    def variables(self, x: Shape) -> list[Variable]:
+        inner: list[Variable] = self.layer.variables(x)
+        kernels = [v for v in inner if v.name in ("kernel", "embeddings")]
+        if not kernels or self.layer.layer_fields or hasattr(self.layer, "recurrent_initializer"):
+            raise ShapeError(
+                f"SpectralNormalization takes a layer with a kernel or embeddings, '{self.layer.name}' is a "
+                f"{type(self.layer).__name__}"
+            )
+        start = TruncatedNormal(stddev=0.02)
+        vector = Variable("vector_u", (1, kernels[0].shape[-1]), start, trainable=False, dtype=kernels[0].dtype)
+        trained = self.layer.trainable
+        inside = {v.name: replace(v, name=f"layer/{v.name}", trainable=v.trainable and trained) for v in inner}
+        # Keras holds the kernel in the outer layer, too, so it comes first.
+        return [inside.pop(kernels[0].name), vector, *inside.values()]
+
+    def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
+        return self.layer.output_mask(masked)  # type: ignore[no-any-return]
