@@ -5,15 +5,18 @@ Nothing here needs torch: a functional model is stated, checked and printed befo
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
 from spec_compiler.diagnostics import Reporter, SpecError
+from spec_compiler.specs.operators import Operators
 from spec_compiler.specs.registry import snake_case
 from spec_compiler.specs.shapes import Shape, ShapeError, TensorType
 
@@ -25,7 +28,7 @@ _SHAPE_ARGUMENTS = ("input_shape", "batch_input_shape", "input_dim")
 _counters: defaultdict[str, itertools.count[int]] = defaultdict(itertools.count)
 
 
-class SymbolicTensor:
+class SymbolicTensor(Operators):
     """A tensor of a functional model before there is data: what `Input()` and a layer's call return."""
 
     __slots__ = ("dtype", "layer", "name", "node", "shape", "tensor")
@@ -119,6 +122,20 @@ def _pop_input_shape(cls: type[SpecObject], kwargs: dict[str, Any]) -> Shape | N
     return None
 
 
+def shape_arguments(layer: LayerSpec, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Of a call's keyword arguments, those that `infer_shape` is given.
+
+    Every layer takes `mask` and `training`; a layer that looks at their shapes names them in its `infer_shape`.
+    """
+    own = _parameters(type(layer))
+    return {key: arg for key, arg in kwargs.items() if key not in ("mask", "training") or key in own}
+
+
+@cache
+def _parameters(cls: type[LayerSpec]) -> frozenset[str]:
+    return frozenset(inspect.signature(cls.infer_shape).parameters)
+
+
 def call(layer: LayerSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Record a call of `layer` and return its symbolic outputs; raises SpecError when the shapes do not fit."""
     from spec_compiler.diagnostics import SHAPE_MISMATCH, Diagnostic
@@ -134,7 +151,7 @@ def call(layer: LayerSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
         types = layer.output_types(*map_symbolic(lambda t: TensorType(t.shape, t.dtype), (args, kwargs)))
         if types is None:
             dtype = layer.output_dtype(*(t.dtype for t in symbolic_in((args, kwargs))))
-            out: Any = layer.infer_shape(*shapes[0], **shapes[1])
+            out: Any = layer.infer_shape(*shapes[0], **shape_arguments(layer, shapes[1]))
         elif isinstance(types, list):
             out, dtype = [one.shape for one in types], [one.dtype for one in types]
         else:

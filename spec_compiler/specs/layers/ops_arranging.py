@@ -315,7 +315,7 @@ def Rot90(array: TensorType, *, k: int = 1, axes: Ints = (0, 1)) -> TensorType:
     return TensorType(tuple(shape), array.dtype)
 
 
-@op.having(order="x pad_width mode constant_values")
+@op.having(order="x pad_width mode constant_values", named="constant_values")
 def Pad(
     x: TensorType,
     constant_values: Operand | None = None,

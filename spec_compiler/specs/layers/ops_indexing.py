@@ -235,15 +235,3 @@ def segmented(
 
 
 math.each("SegmentSum SegmentMax SegmentMin SegmentProd", segmented)
-
-
-@op
-def Bincount(x: TensorType, *, weights: Any = None, minlength: int = 0, sparse: bool = False) -> TensorType:
-    raise ShapeError("how many bins there are is known only from the data", help="use one_hot and sum with num_classes")
-
-
-def unknown_length(x: TensorType) -> TensorType:
-    raise ShapeError("how many there are is known only from the data")
-
-
-op.each("Nonzero", unknown_length)

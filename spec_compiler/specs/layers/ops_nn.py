@@ -132,7 +132,7 @@ def LayerNorm(
     return x
 
 
-@op.having(function="rms_normalization", order="x scale axis epsilon")
+@op.having(function="rms_normalization", order="x scale axis epsilon", named="scale")
 def RMSNorm(
     x: TensorType, scale: TensorType | None = None, *, axis: Axes = -1, epsilon: Number | None = None
 ) -> TensorType:
@@ -155,7 +155,7 @@ def _require_scales(x: TensorType, axis: Axes, *scales: TensorType | None) -> No
 # Attention.
 
 
-@op
+@op.having(named="bias mask scale")
 def DotProductAttention(
     query: TensorType,
     key: TensorType,

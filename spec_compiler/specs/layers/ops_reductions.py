@@ -99,7 +99,7 @@ def CountNonzero(x: TensorType, *, axis: Axes = None) -> TensorType:
     return TensorType(reduced(x.shape, axis), "int32")
 
 
-@op.having(order="x axis weights")
+@op.having(order="x axis weights", named="weights")
 def Average(x: TensorType, weights: TensorType | None = None, *, axis: int | None = None) -> TensorType:
     if weights is None:
         return TensorType(reduced(x.shape, axis), floating(x))

@@ -55,6 +55,8 @@ class Operation:
     layout: LayoutRule = "keras"
     order: tuple[str, ...] = ()
     """The function's arguments by position, where the class's own do not simply follow the call's."""
+    named: tuple[str, ...] = ()
+    """The call's arguments that the function gives by name."""
     _parameters: list[inspect.Parameter] = field(default_factory=list)
 
     @property
@@ -174,11 +176,13 @@ class Module:
     def __call__(self, rule: F) -> F:
         return self.having()(rule)
 
-    def having(self, layout: LayoutRule = "keras", function: str = "", order: str = "") -> Callable[[F], F]:
+    def having(
+        self, layout: LayoutRule = "keras", function: str = "", order: str = "", named: str = ""
+    ) -> Callable[[F], F]:
         """Register with more than the rule: see the fields of Operation."""
 
         def register(rule: F) -> F:
-            self.add(rule.__name__, rule, layout, function, order)
+            self.add(rule.__name__, rule, layout, function, order, named)
             return rule
 
         return register
@@ -188,11 +192,33 @@ class Module:
         for name in names.split():
             self.add(name, rule, layout)
 
-    def add(self, name: str, rule: Callable[..., Any], layout: LayoutRule, function: str = "", order: str = "") -> None:
+    def add(
+        self,
+        name: str,
+        rule: Callable[..., Any],
+        layout: LayoutRule,
+        function: str = "",
+        order: str = "",
+        named: str = "",
+    ) -> None:
         """Register one operation."""
         assert name not in _operations, name
         function = function or snake_case(name)
-        _operations[name] = Operation(name, self.name, rule, function, layout, tuple(order.split()))
+        _operations[name] = Operation(name, self.name, rule, function, layout, tuple(order.split()), tuple(named.split()))
+
+
+_PYTHON = "it runs a Python function, which is not in the file"
+_DATA = "the length of what it gives is known only from the data"
+
+REFUSED = {
+    **dict.fromkeys("Map Scan AssociativeScan Switch WhileLoop ForiLoop Cond VectorizedMap JVP".split(), _PYTHON),
+    **dict.fromkeys("Nonzero Unique Bincount Arange".split(), _DATA),
+    "ElasticTransform": "it is random in inference too",
+    "Ndim": "it gives a number, and no tensor",
+    "Size": "it gives a number that the data decide",
+    "Full": "it depends on no input",
+}
+"""Keras's other operations, and why they cannot be built."""
 
 
 def find(name: str) -> Operation | None:
