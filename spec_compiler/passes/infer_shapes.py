@@ -14,10 +14,8 @@ from spec_compiler.diagnostics import (
     Reporter,
 )
 from spec_compiler.ir import Graph, Node, Value, map_values, values_in
+from spec_compiler.specs.authoring import shape_arguments
 from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, show
-
-FRAMEWORK_ARGUMENTS = ("mask", "training")
-"""Call arguments that every layer takes; a layer that looks at their shapes names them in `infer_shape`."""
 
 
 def infer_shapes(graph: Graph, reporter: Reporter) -> Graph:
@@ -43,9 +41,7 @@ def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
         _set_outputs(node, [(one.shape, one.dtype) for one in found], reporter)
         return
     args = map_values(lambda v: v.shape, node.args)
-    own = _signature(type(layer)).parameters
-    stated = {key: arg for key, arg in node.kwargs.items() if key not in FRAMEWORK_ARGUMENTS or key in own}
-    kwargs = map_values(lambda v: v.shape, stated)
+    kwargs = map_values(lambda v: v.shape, shape_arguments(layer, node.kwargs))
     if not _takes(node, args, kwargs, reporter):
         return
     try:
