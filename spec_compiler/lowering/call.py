@@ -18,6 +18,7 @@ from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.shapes import Shape
 
 if TYPE_CHECKING:
+    from spec_compiler.specs.regularizers import Regularizer
     from spec_compiler.lowering.to_fx import GraphLowering
 
 
@@ -49,6 +50,12 @@ class Call:
         return self.masks[0] if self.node.inputs else None
 
     @property
+    def ever_masked(self) -> bool:
+        """Whether this call of the layer, or another in the model, has a mask for its first input."""
+        calls = [self.node, *(node for node in self._lowering.graph.nodes if node.layer is self.node.layer)]
+        return any(node.masks[:1] not in ([], [None]) for node in calls)
+
+    @property
     def training(self) -> bool | None:
         """The call's own `training` argument; None: the module's mode decides."""
         return self.node.kwargs.get("training")
@@ -57,6 +64,10 @@ class Call:
     def output_mask(self) -> Proxy | None:
         """The mask that the first output bears, or None."""
         return self._lowering.mask(self.node.outputs[0].mask)
+
+    def penalize(self, regularizer: Regularizer | None, x: Proxy) -> None:
+        """Add the penalty that an activity regularizer puts on `x` to the loss."""
+        self._lowering.penalize(regularizer, [x])
 
     def floats(self, x: Proxy, i: int = 0) -> Proxy:
         """`x`, input `i`, as numbers that a layer's weights can meet: Keras brings integers to the layer's dtype."""
@@ -133,9 +144,9 @@ class InnerCall(Call):
     def __init__(
         self, outer: Call, layer: LayerSpec, name: str, shape: Shape, mask: Proxy | None, kwargs: dict[str, Any]
     ) -> None:
-        value = Value(outer.node.name, shape=shape)
+        value = Value(outer.node.name, shape=shape, dtype=outer.node.inputs[0].dtype)
         # A mask that is given to an inner layer is given explicitly: "mask" among the arguments says so.
-        explicit = {} if mask is None else {"mask": mask}
+        explicit = self.given(mask=mask, training=outer.training)
         super().__init__(Node(outer.node.name, layer, (value,), explicit), outer._lowering)
         self.outer = outer
         self.name = name
@@ -162,7 +173,7 @@ class InnerCall(Call):
             x = permuted(x, rank, to_keras=False)
         result = lowering_of(type(self.node.layer))(self.node.layer, self, x, **self.kwargs)
         results = result if isinstance(result, tuple) else (result,)
-        self._lowering.penalize(self.node.layer, results)
+        self._lowering.penalize(self.node.layer.output_regularizer, results)
         if self.channels_first:
             ranks = [len(shape) for shape in self.output_shapes]
             results = tuple(permuted(y, r, True) if r == rank else y for y, r in zip(results, ranks, strict=True))

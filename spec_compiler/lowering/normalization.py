@@ -45,11 +45,12 @@ def batch_normalization(layer: BatchNormalization, call: Call, x: Proxy) -> Any:
     shape = call.shapes[0]
     axes = layer.axes(shape)
     rank = len(shape)
-    mask = None if call.mask is None or not layer.trainable else call.mask.unsqueeze(call.axis(-1))
+    mask = None if call.mask is None else call.mask.unsqueeze(call.axis(-1))
     frozen = {} if layer.trainable else {"frozen": True}
     # 1 - 0.99 is 0.010000000000000009.
     kwargs: dict[str, Any] = {"eps": layer.epsilon, "momentum": round(1 - layer.momentum, 12)}
-    cls = BATCH_NORM[2] if len(axes) > 1 else BATCH_NORM.get(rank, BATCH_NORM[5])
+    cls = BATCH_NORM.get(2 if len(axes) > 1 else rank, nn_normalization.BatchNorm3d)
+    cls = nn_normalization.MaskedBatchNorm if call.ever_masked else cls
     channels = prod(shape[axis] for axis in axes)  # type: ignore[misc]
     expr = ModuleExpr(cls, channels, **kwargs, **affine_kwargs(layer), **frozen)
     flat = (channels,) if len(axes) > 1 else None

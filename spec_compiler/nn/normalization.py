@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 class MovingStatistics(nn.modules.batchnorm._BatchNorm):
-    """Batch normalization over axis 1 whose moving variance is of the batch's own variance, and which knows masks.
+    """Batch normalization over axis 1 whose moving variance is of the batch's own variance.
 
     torch multiplies the batch's variance by n / (n - 1) before it goes into the moving one; Keras does not. While
     `frozen`, the moving statistics are used, and stay, in training too. `scale` and `center` tell whether there is a
@@ -34,36 +34,21 @@ class MovingStatistics(nn.modules.batchnorm._BatchNorm):
             self.register_parameter("bias", None)
         self.frozen = frozen
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, training: bool | None = None) -> Tensor:
-        training = (self.training if training is None else training) and not self.frozen
-        if not training:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+    def forward(self, x: Tensor, training: bool | None = None) -> Tensor:
+        training = self.training if training is None else training
+        mean, variance = self.running_mean, self.running_var
         n = x.numel() // x.shape[1]
-        # torch's kernel knows no masks, and refuses a batch of one value.
-        if mask is not None or n == 1:
-            return self.masked(x, mask)
-        mean, variance = torch.zeros_like(self.running_mean), torch.zeros_like(self.running_var)
-        y = F.batch_norm(x, mean, variance, self.weight, self.bias, training=True, momentum=1.0, eps=self.eps)
+        if not training or self.frozen:
+            return F.batch_norm(x, mean, variance, self.weight, self.bias, eps=self.eps)
+        mean, variance = torch.zeros_like(mean), torch.zeros_like(variance)
+        if n == 1:
+            # torch refuses a single value a channel, whose mean is itself and whose variance is 0.
+            y = F.batch_norm(x - x, mean, variance, self.weight, self.bias, eps=self.eps)
+            mean = x.detach().flatten()
+        else:
+            y = F.batch_norm(x, mean, variance, self.weight, self.bias, training=True, momentum=1.0, eps=self.eps)
         self.update(mean, variance * ((n - 1) / n))
         return y
-
-    def masked(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Training on the elements at which `mask`, which broadcasts to `x`, is true; on all without one."""
-        dims = [0, *range(2, x.dim())]
-        shape = [1, -1] + [1] * (x.dim() - 2)
-        if mask is None:
-            variance, mean = torch.var_mean(x, dims, correction=0)
-        else:
-            mask = mask.expand_as(x)
-            # Keras's `epsilon()`: a channel without any element has mean and variance 0.
-            n = mask.sum(dims).to(x.dtype) + 1e-7
-            mean = torch.where(mask, x, 0.0).sum(dims) / n
-            variance = torch.where(mask, x - mean.view(shape), 0.0).square().sum(dims) / n
-        self.update(mean.detach(), variance.detach())
-        y = (x - mean.view(shape)) * torch.rsqrt(variance + self.eps).view(shape)
-        if self.weight is not None:
-            y = y * self.weight.view(shape)
-        return y if self.bias is None else y + self.bias.view(shape)
 
     def update(self, mean: Tensor, variance: Tensor) -> None:
         """Bring the moving statistics a step towards the batch's."""
@@ -81,6 +66,30 @@ class BatchNorm2d(MovingStatistics, nn.BatchNorm2d):
 
 class BatchNorm3d(MovingStatistics, nn.BatchNorm3d):
     """Batch normalization over (batch, channels, depth, height, width), with Keras's moving variance."""
+
+
+class MaskedBatchNorm(MovingStatistics):
+    """Batch normalization over axis 1, of any rank, that learns its statistics where `mask` is true.
+
+    The mask broadcasts to the input; without one, all elements count.
+    """
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, training: bool | None = None) -> Tensor:
+        learns = (self.training if training is None else training) and not self.frozen
+        if mask is None or not learns:
+            return super().forward(x, training)
+        mask = mask.expand_as(x)
+        dims = [0, *range(2, x.dim())]
+        shape = [1, -1] + [1] * (x.dim() - 2)
+        # Keras's `epsilon()`: a channel without any element has mean and variance 0.
+        n = mask.sum(dims).to(x.dtype) + 1e-7
+        mean = torch.where(mask, x, 0.0).sum(dims) / n
+        variance = torch.where(mask, x - mean.view(shape), 0.0).square().sum(dims) / n
+        self.update(mean.detach(), variance.detach())
+        y = (x - mean.view(shape)) * torch.rsqrt(variance + self.eps).view(shape)
+        if self.weight is not None:
+            y = y * self.weight.view(shape)
+        return y if self.bias is None else y + self.bias.view(shape)
 
 
 class GroupNorm(nn.GroupNorm):

@@ -7,12 +7,14 @@ import pytest
 import torch
 from torch import nn
 
+from spec_compiler import Input
 from spec_compiler.diagnostics import Reporter
 from spec_compiler.lowering.lower import assign, build, parameters_of, read, weights
 from spec_compiler.lowering.to_fx import lower_graph
+from spec_compiler.models import Model
 from spec_compiler.nn.normalization import BatchNorm1d, BatchNorm2d
 from spec_compiler.passes import check
-from spec_compiler.specs.layers.core import InputLayer
+from spec_compiler.specs.layers.core import InputLayer, Masking
 from spec_compiler.specs.layers.normalization import BatchNormalization
 from spec_compiler.specs.model import SequentialSpec
 
@@ -78,3 +80,13 @@ def test_shared_twice_both_calls_move_the_statistics() -> None:
     norm(norm(x)).square().sum().backward()
     assert x.grad is not None
     assert x.grad.isfinite().all()
+
+
+def test_one_layer_called_with_a_mask_and_without() -> None:
+    first, second = Input((4, 3)), Input((4, 3))
+    norm = BatchNormalization()
+    outputs = [norm(Masking()(first)), norm(second)]
+    module = Model([first, second], outputs).module.eval()
+    x = torch.randn(2, 4, 3)
+    masked, plain = module(x, x)
+    assert torch.equal(masked, plain)
