@@ -32,7 +32,7 @@ def infer_shapes(graph: Graph, reporter: Reporter) -> Graph:
 def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
     layer = node.layer
     try:
-        types = layer.output_types(*map_values(lambda v: TensorType(v.shape, v.dtype), (node.args, node.kwargs)))
+        types = layer.output_types(*map_values(lambda v: TensorType(v.shape or (), v.dtype), (node.args, node.kwargs)))
     except ShapeError as error:
         reporter.report(SHAPE_MISMATCH, f"layer '{layer.name}': {error}", layer.path, help=error.help)
         return

@@ -172,6 +172,11 @@ class LayerSpec(SpecObject):
         return "first" if self.supports_masking and any(masked) else "none"
 
     @property
+    def output_regularizer(self) -> Regularizer | None:
+        """The penalty on the outputs, added to the loss."""
+        return getattr(self, "activity_regularizer", None)
+
+    @property
     def masked_outputs(self) -> int:
         """How many of the outputs, counted from the first, bear the mask that `output_mask` says."""
         return 1
@@ -207,7 +212,7 @@ class LayerSpec(SpecObject):
 
     def get_weights(self) -> list[Any]:
         """The layer's weights as numpy arrays, in Keras's order and layout; [] before the layer is built."""
-        return [] if self._bound is None else self._bound.get_weights(self)  # type: ignore[no-any-return]
+        return [] if self._bound is None else self._bound.get_weights(self)
 
     def set_weights(self, weights: list[Any]) -> None:
         """Take `weights`, numpy arrays in the order and layout of `get_weights()`."""

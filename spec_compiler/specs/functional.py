@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from spec_compiler.specs.authoring import LayerCall, SymbolicTensor, map_symbolic, record, symbolic_in, unique_name
@@ -78,7 +79,7 @@ class _Trace:
 
     def _visit(self, tensor: SymbolicTensor) -> None:
         """Depth first, without recursion: a call comes after all it needs, layers are numbered as first met."""
-        stack = [(tensor, iter(()), False)]
+        stack: list[tuple[SymbolicTensor, Iterator[SymbolicTensor], bool]] = [(tensor, iter(()), False)]
         done = set(self.order)
         while stack:
             current, parents, opened = stack.pop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 Shape = tuple[int | None, ...]
@@ -27,7 +27,7 @@ class ShapeError(ValueError):
         self.help = help
 
 
-def show(shape: Shape) -> str:
+def show(shape: Sequence[int | None]) -> str:
     """`(None, 28, 28, 1)`, as Keras prints it."""
     return str(tuple(shape))
 

@@ -66,7 +66,7 @@ class OpSpec(LayerSpec):
             raise ShapeError(f"{self.op}: {error}", error.help) from None
         for one in types if isinstance(types, list) else [types]:
             _require_bounded(one.shape, self.op)
-        return types
+        return types  # type: ignore[no-any-return]
 
     def infer_shape(self, *inputs: Any, **kwargs: Any) -> Any:
         raise TypeError("an operation's output hangs on its inputs' dtypes too: see output_types")

@@ -5,6 +5,7 @@ What they compute: https://keras.io/api/ops/numpy/.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 from spec_compiler.specs.layers.ops_arguments import Axes, Counts, DType, Ints, Lengths, Number, Pads, Shifts, Size
@@ -179,7 +180,7 @@ def parts(length: int | None, places: Counts) -> list[int | None]:
     if any(place < 0 for place in places):
         raise ShapeError(f"places to split at must not be negative, got {list(places)}")
     ends = [0, *places, length]
-    lengths = [None if a is None or b is None else b - a for a, b in zip(ends, ends[1:], strict=False)]
+    lengths = [None if a is None or b is None else b - a for a, b in pairwise(ends)]
     if any(n is not None and n < 0 for n in lengths):
         raise ShapeError(f"an axis of length {length} cannot be split at {list(places)}")
     return lengths

@@ -211,8 +211,8 @@ _PYTHON = "it runs a Python function, which is not in the file"
 _DATA = "the length of what it gives is known only from the data"
 
 REFUSED = {
-    **dict.fromkeys("Map Scan AssociativeScan Switch WhileLoop ForiLoop Cond VectorizedMap JVP".split(), _PYTHON),
-    **dict.fromkeys("Nonzero Unique Bincount Arange".split(), _DATA),
+    **dict.fromkeys(["Map", "Scan", "AssociativeScan", "Switch", "WhileLoop", "ForiLoop", "Cond", "VectorizedMap", "JVP"], _PYTHON),
+    **dict.fromkeys(["Nonzero", "Unique", "Bincount", "Arange"], _DATA),
     "ElasticTransform": "it is random in inference too",
     "Ndim": "it gives a number, and no tensor",
     "Size": "it gives a number that the data decide",
