@@ -4,20 +4,41 @@ from __future__ import annotations
 
 from typing import Any, get_args, get_origin
 
-from pydantic import WithJsonSchema
+from pydantic import ValidationError, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from spec_compiler.specs.base import SpecObject
 
 
 def given(spec: SpecObject, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The arguments of `spec` that differ from their defaults, as plain data."""
+    """The arguments of `spec` that have to be stated, as plain data: not their defaults, nor what follows from others."""
+    cls = type(spec)
+    values = {name: getattr(spec, name) for name in cls.model_fields}
     found = {}
-    for name, field in type(spec).model_fields.items():
-        value = getattr(spec, name)
-        if name not in leave_out and value != field.get_default(call_default_factory=True):
-            found[name] = stated(_shortened(value, field))
+    for name, field in cls.model_fields.items():
+        if name in leave_out or (not field.is_required() and _says_nothing(spec, values, name, field)):
+            continue
+        found[name] = stated(_shortened(values[name], field))
     return found
+
+
+def _says_nothing(spec: SpecObject, values: dict[str, Any], name: str, field: FieldInfo) -> bool:
+    """Whether `spec` comes of `values` without the argument too, which then is at its default in `values`."""
+    default = field.get_default(call_default_factory=True)
+    if values[name] == default:
+        return True
+    if not same(spec, {**values, name: default}):
+        return False
+    values[name] = default
+    return True
+
+
+def same(spec: SpecObject, values: dict[str, Any]) -> bool:
+    """Whether these arguments make an equal object."""
+    try:
+        return type(spec).model_validate(values) == spec
+    except ValidationError:
+        return False
 
 
 def stated(value: Any) -> Any:

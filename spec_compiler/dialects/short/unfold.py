@@ -149,7 +149,9 @@ class Scope:
         if name not in self.instance.placed:  # a fault was reported
             return (Ref(name),)
         args = _arguments(self.instance.placed[name].layer, given, listed)
-        return (self.instance.call(name, args, self._filled(item.keywords, {}), item.path),)
+        # null is what a call argument is when it is left out.
+        keywords = {key: value for key, value in self._filled(item.keywords, {}).items() if value is not None}
+        return (self.instance.call(name, args, keywords, item.path),)
 
     def _block(self, item: Item, block: Block, given: Given) -> Value:
         own = self._filled(item.arguments, None)

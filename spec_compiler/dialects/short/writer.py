@@ -5,11 +5,9 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from pydantic import ValidationError
-
 from spec_compiler.diagnostics import UNSUPPORTED, Diagnostic, SpecError, show
 from spec_compiler.dialects.short.items import OPTIONS
-from spec_compiler.dialects.short.plain import given, stated
+from spec_compiler.dialects.short.plain import given, same, stated
 from spec_compiler.dialects.short.unfold import UNSTATED, Namer
 from spec_compiler.specs import registry
 from spec_compiler.specs.base import LayerSpec
@@ -82,25 +80,28 @@ class _Writer:
         elif (shape := layers[0]._batch_input_shape or spec.build_input_shape) is not None:
             inputs = {"input": _input(InputLayer(batch_shape=shape, name="input"))}
         names = _Names(inputs, ())
-        items = [self._item(layer, names, {}) for layer in layers]
+        items = [self._item(layer, self._label(layer), names, {}) for layer in layers]
         return {"inputs": inputs, "layers": items} if inputs else {"layers": items}
 
     def _functional(self, spec: FunctionalSpec) -> dict[str, Any]:
         graph = _Graph(spec)
         inputs = {str(layer.name): _input(layer) for layer in graph.inputs}
-        names = _Names(inputs, graph.explicit)
+        labels = {place: self._label(spec.placed[place].layer) for place, index in graph.options if index == 0}
+        # A nested model under a key that is its name is found by that.
+        models = [(label, spec.placed[place].layer) for place, label in labels.items()]
+        by_key = {label for label, layer in models if isinstance(layer, ModelSpec) and layer.name == label}
+        names = _Names(inputs, graph.explicit - by_key)
         items = []
         for (place, index), options in graph.options.items():
             layer = spec.placed[place].layer
             if index == 0:
-                items.append(self._item(layer, names, options))
+                items.append(self._item(layer, labels[place], names, options))
             else:
                 items.append({"call": str(layer.name), **options})
         written = {"inputs": inputs, "layers": items}
         return written if graph.ends_as_usual else {**written, "outputs": graph.written_outputs()}
 
-    def _item(self, layer: LayerSpec, names: _Names, options: dict[str, Any]) -> Any:
-        label = self._label(layer)
+    def _item(self, layer: LayerSpec, label: str, names: _Names, options: dict[str, Any]) -> Any:
         name = names.written(layer, label if isinstance(layer, ModelSpec) else snake_case(label))
         beside = {"name": name, **options} if name else options
         arguments = self._arguments(layer)
@@ -144,11 +145,8 @@ def _inside(layer: LayerSpec) -> dict[str, Any]:
     fields = {name: getattr(layer, name) for name in cls.model_fields}
 
     def try_out(field: str, value: Any) -> None:
-        try:
-            if cls.model_validate({**fields, field: value}) == layer:
-                fields[field] = value
-        except ValidationError:
-            pass
+        if same(layer, {**fields, field: value}):
+            fields[field] = value
 
     for field in layer.layer_fields:
         inner = fields[field]

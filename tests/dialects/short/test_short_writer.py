@@ -193,6 +193,25 @@ def test_calls_are_written_after_what_they_need():
     assert describe(reread(spec)) == describe(spec)
 
 
+def test_models_and_layers_may_share_names_across_models():
+    """A model `Foo` gets the key `foo`, which is another layer's name here, and a second `foo` inside."""
+    dense = {"Dense": {"units": 4}}
+    data = {
+        "inputs": {"x": [4]},
+        "layers": [
+            {**dense, "name": "foo"},
+            {"m": {}, "name": "Foo"},
+            {"call": "Foo", "from": "foo"},
+            {"n": {}, "name": "foo_1"},
+        ],
+        "models": {"m": {"layers": [{"n": {}, "name": "foo"}, {**dense, "name": "Foo"}]}, "n": {"layers": [dense]}},
+    }
+    reporter = Reporter()
+    spec = short.read(data, reporter)
+    assert spec is not None, str(reporter.result())
+    assert describe(reread(spec)) == describe(spec)
+
+
 def without_defaults(spec: ModelSpec) -> list[str]:
     """The description, regardless of where inputs stand and of lists and call arguments that say nothing."""
     for layer in [spec, *spec.walk()]:
