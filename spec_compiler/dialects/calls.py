@@ -36,11 +36,8 @@ class CallReader:
         return [self._call(node, (*path, i), cls) for i, node in enumerate(nodes)]
 
     def references(self, structure: Any, path: Path) -> Any:
-        """The Refs in `input_layers` or `output_layers`, in the lists and mappings they stand in; None when faulty."""
-        try:
-            return self._structure(structure, path)
-        except _BrokenCall:
-            return None
+        """The Refs in `input_layers` or `output_layers`, in the lists and mappings they stand in; None for faulty ones."""
+        return self._structure(structure, path)
 
     def _call(self, node: Any, path: Path, cls: type[LayerSpec] | None) -> CallSpec | None:
         try:
@@ -155,7 +152,10 @@ class CallReader:
             return {key: self._structure(one, (*path, key)) for key, one in value.items()}
         if isinstance(value, (list, tuple)) and not (value and isinstance(value[0], str)):
             return [self._structure(one, (*path, i)) for i, one in enumerate(value)]
-        return self._ref(value, path)
+        try:
+            return self._ref(value, path)
+        except _BrokenCall:
+            return None
 
     def _ref(self, value: Any, path: Path) -> Ref:
         if isinstance(value, (list, tuple)) and len(value) == 3:

@@ -22,7 +22,7 @@ from spec_compiler.specs import registry
 if TYPE_CHECKING:
     from spec_compiler.specs.base import LayerSpec
 
-_REGISTER = "state it as a spec class with a lowering of your own (`register_layer`, `lowers`), or replace it"
+_REGISTER = "register a spec class and a lowering of your own (`register_layer`, `lowers`), or replace the layer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def report_unknown(named: Named, today: str, path: Path, reporter: Reporter, wha
     name = named.own_name
     if today in known.UNSAFE and not named.is_custom:
         message = f"{today} {known.UNSAFE[today]}, which is neither run nor opened"
-        reporter.report(UNSAFE_LAYER, message, path, help=f"replace the layer: {_REGISTER}")
+        reporter.report(UNSAFE_LAYER, message, path, help=_REGISTER)
     elif named.is_custom:
         _report_custom(named, path, reporter, what)
     elif today in known.KERAS_LAYERS:
@@ -114,7 +114,7 @@ def _report_unheard_of(named: Named, path: Path, reporter: Reporter, what: str) 
     is_variant = any(name.endswith(layer) for layer in known.KERAS_LAYERS)
     close = None if is_variant else did_you_mean(name, [*registry.names("layer"), *sorted(known.KERAS_LAYERS)])
     code: Code = UNKNOWN_LAYER if close or named.module else CUSTOM_LAYER
-    hint = f"{close} If it is a layer of your own, {_REGISTER}" if close else f"it is none of Keras's: {_REGISTER}"
+    hint = f"{close} A layer of your own: {_REGISTER}" if close else f"it is none of Keras's: {_REGISTER}"
     reporter.report(code, f"unknown {what} {show(named.class_name)}", path, help=hint)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from spec_compiler.diagnostics import (
@@ -35,6 +35,8 @@ class Entry:
     nodes: Any
     """What stands as `inbound_nodes`."""
     path: Path
+    calls: list[CallSpec | None] = field(default_factory=list)
+    """Those of `nodes`; None for each that is faulty."""
 
 
 @dataclass(slots=True)
@@ -53,16 +55,17 @@ def wire(entries: list[Entry], config: dict[str, Any], path: Path, reporter: Rep
     """
     before = reporter.error_count
     reader = CallReader(reporter)
-    calls = {entry.name: reader.calls(entry.nodes, (*entry.path, "inbound_nodes"), entry.cls) for entry in entries}
-    ends = {}
+    for entry in entries:
+        entry.calls = reader.calls(entry.nodes, (*entry.path, "inbound_nodes"), entry.cls)
+    ends: dict[str, Any] = {}
     for key in ("input_layers", "output_layers"):
         if key not in config:
             reporter.report(MISSING_SECTION, f"a functional model without `{key}`", path)
-        ends[key] = reader.references(config.get(key), (*path, key)) if config.get(key) is not None else None
-    _count_from_zero(entries, calls, ends)
-    counts = {entry.name: 1 if entry.kind == "input" else len(calls[entry.name]) for entry in entries}
+        ends[key] = reader.references(config[key], (*path, key)) if config.get(key) is not None else None
+    _count_from_zero(entries, ends)
+    counts = {entry.name: 1 if entry.kind == "input" else len(entry.calls) for entry in entries}
     for entry in entries:
-        for call in calls[entry.name]:
+        for call in entry.calls:
             if call is not None:
                 _check((call.args, call.kwargs), counts, call.path, reporter)
                 if entry.kind == "layer" and entry.layer is not None:
@@ -71,16 +74,16 @@ def wire(entries: list[Entry], config: dict[str, Any], path: Path, reporter: Rep
         _check(structure, counts, (*path, key), reporter)
     if reporter.error_count > before or any(entry.layer is None for entry in entries):
         return None
-    placed = [Placed(entry.layer, [c for c in calls[entry.name] if c]) for entry in entries if entry.layer is not None]
+    placed = [Placed(entry.layer, [c for c in entry.calls if c]) for entry in entries if entry.layer is not None]
     return Wiring(placed, ends["input_layers"], ends["output_layers"])
 
 
-def _count_from_zero(entries: list[Entry], calls: dict[str, list[CallSpec | None]], ends: dict[str, Any]) -> None:
+def _count_from_zero(entries: list[Entry], ends: dict[str, Any]) -> None:
     """Number the calls of nested models from 0: Keras counts from 1 where the model's own graph was its first call."""
     nested = {entry.name for entry in entries if entry.kind in ("sequential", "functional")}
     if not nested:
         return
-    made = [call for several in calls.values() for call in several if call is not None]
+    made = [call for entry in entries for call in entry.calls if call is not None]
     if any(isinstance(node, dict) for entry in entries for node in _list(entry.nodes)):
         # Keras 3 does so in the model's inputs and outputs alone.
         functional = {entry.name for entry in entries if entry.kind == "functional"}

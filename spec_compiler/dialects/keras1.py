@@ -150,6 +150,7 @@ RULES = Rules(
             "subsample": "strides",
         },
         "Dense": {"output_dim": "units"},
+        "MaxoutDense": {"output_dim": "units"},
         "LSTM": _RECURRENT,
         "GRU": _RECURRENT,
         "SimpleRNN": _RECURRENT,
@@ -177,6 +178,7 @@ RULES = Rules(
     silent={
         "*": {"consume_less": (ANY,), "weights": (None,)},
         "Embedding": {"dropout": (0, 0.0)},
+        "Highway": {"transform_bias": (ANY,)},
         "BatchNormalization": {"mode": (0,)},
     },
     values={"data_format": {"th": "channels_first", "tf": "channels_last"}},

@@ -36,7 +36,6 @@ def _cudnn(args: Arguments) -> None:
 
 RULES = Rules(
     classes={
-        "ThresholdedReLU": "ReLU",
         "BatchNormalizationV1": "BatchNormalization",
         "BatchNormalizationV2": "BatchNormalization",
         "LSTMV2": "LSTM",
@@ -49,7 +48,6 @@ RULES = Rules(
     renamed={
         "InputLayer": {"batch_input_shape": "batch_shape", "input_dtype": "dtype"},
         "LeakyReLU": {"alpha": "negative_slope"},
-        "ReLU": {"theta": "threshold"},
         "CategoryEncoding": {"max_tokens": "num_tokens"},
     },
     silent={

@@ -26,14 +26,14 @@ KERAS2_ACTIVATIONS = words(
 OBJECT_ARGUMENTS_OF_3 = ("input_axes", "output_axes")
 """Arguments of initializers that Keras 2 lacks."""
 
-ONLY_IN_3 = words(
+NOT_IN_2 = words(
     """
     AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D
     AdaptiveMaxPooling2D AdaptiveMaxPooling3D AugMix AutoContrast ContrastLimitedAdaptiveHistogramEqualization CutMix
     Equalization GroupQueryAttention MaxNumBoundingBoxes MelSpectrogram MixUp Pipeline RMSNormalization RandAugment
     RandomColorDegeneration RandomColorJitter RandomElasticTransform RandomErasing RandomGaussianBlur RandomGrayscale
     RandomHue RandomInvert RandomPerspective RandomPosterization RandomSaturation RandomSharpness RandomShear
-    ReversibleEmbedding STFTSpectrogram Solarization
+    ReversibleEmbedding STFTSpectrogram Solarization Highway MaxoutDense ParametricSoftplus SReLU
     """
 )
 """Layers that Keras 2 does not have."""
@@ -88,7 +88,7 @@ _ADDED: dict[str, dict[str, Any]] = {
 def from_keras3(layer: LayerSpec, config: dict[str, Any], refuse: Refuse) -> None:
     """Put a layer's Keras 3 config into Keras 2's words; `refuse` is told of what there are no words for."""
     name = type(layer).__name__
-    if name in ONLY_IN_3:
+    if name in NOT_IN_2:
         refuse(layer, f"Keras 2 has no {name}")
     for scope in ("*", name):
         for key, harmless in _GONE.get(scope, {}).items():

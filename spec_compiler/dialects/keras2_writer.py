@@ -115,6 +115,10 @@ class _Writer:
         layers = [self.layer(layer) for layer in spec.layers]
         shape = input_shape(spec)
         config: dict[str, Any] = {"name": spec.name, "layers": layers}
+        if not _has_own_graph(spec) and layers:
+            # Stated on the first layer, it would be the model's input.
+            for key in ("batch_input_shape", "input_length"):
+                layers[0]["config"].pop(key, None)
         if shape is not None and not _has_own_graph(spec):
             config["build_input_shape"] = plain(shape)
         elif shape is not None and _states_input(spec):

@@ -7,6 +7,7 @@ from typing import Any
 from spec_compiler.dialects.build_config import build_config, inner
 from spec_compiler.dialects.typed import Built, Typed, input_shape, typed
 from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.layers.activation import ReLU
 from spec_compiler.specs.model import CallSpec, FunctionalSpec, ModelSpec, Placed, Ref, SequentialSpec, map_refs
 from spec_compiler.specs.serialization import plain, policy, serialize
 
@@ -35,7 +36,7 @@ class _Writer:
         """A layer with what it was built on; models as such."""
         if isinstance(layer, ModelSpec):
             return self.model(layer)
-        document = serialize(layer)
+        document = serialize(_TODAY.get(type(layer).__name__, _same)(layer))
         within = inner(layer, built)
         for name in layer.layer_fields:
             document["config"][name] = self._wrapped(getattr(layer, name), within)
@@ -128,6 +129,18 @@ class _Writer:
         if value is ...:
             return {"class_name": "__ellipsis__", "config": {}}
         return _array(value) if type(value).__name__ == "Array" else value
+
+
+def _thresholded(layer: Any) -> LayerSpec:
+    return ReLU(name=layer.name, trainable=layer.trainable, dtype=layer.dtype, threshold=layer.theta)
+
+
+def _same(layer: LayerSpec) -> LayerSpec:
+    return layer
+
+
+_TODAY = {"ThresholdedReLU": _thresholded}
+"""Layers that Keras 3 states as another."""
 
 
 def _array(value: Any) -> dict[str, Any]:

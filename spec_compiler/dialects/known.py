@@ -52,10 +52,6 @@ KERAS_LAYERS = words(
 """The layers of Keras 3.15.1, by the names it writes."""
 
 GONE = {
-    "Highway": "Keras 2 dropped it",
-    "MaxoutDense": "Keras 2 dropped it",
-    "ParametricSoftplus": "Keras 2 dropped it",
-    "SReLU": "Keras 2 dropped it",
     "LocallyConnected1D": "Keras 3 dropped it",
     "LocallyConnected2D": "Keras 3 dropped it",
     "ConvRecurrent2D": "Keras 2 dropped it",

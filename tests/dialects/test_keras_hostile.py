@@ -1,0 +1,148 @@
+"""Whatever a Keras document holds, the answer is a diagnostic, in bounded time; nothing else happens."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spec_compiler.diagnostics import LIMIT_EXCEEDED, Reporter
+from spec_compiler.dialects import read_data
+from spec_compiler.loading import load_spec, validate, validate_text
+from spec_compiler.passes import check
+from spec_compiler.source import load
+from tests.conftest import SHARED
+
+HERE = Path(__file__).parent
+LARGEST = 30_000
+SOURCES = [
+    *sorted((HERE / "keras3").glob("*.json")),
+    *(path for path in sorted((HERE / "ok").glob("*")) if path.suffix != ".out"),
+    *(path for path in sorted((SHARED / "corpus").glob("*.json")) if path.stat().st_size < LARGEST),
+    *sorted((SHARED / "keras2").glob("*.json")),
+]
+JUNK: list[Any] = [
+    None, True, 0, -1, -3, 10**9, 10**30, 1.5, "", " ", "x", "Dense", "relu", [], {}, [[]], [None], [1, [2, [3]]],
+    {"a": 1}, ["a", 0, 0], {"class_name": "Dense", "config": {}}, {"class_name": None}, {"class_name": "Sequential",
+    "config": []}, {"class_name": "__lambda__", "config": {"value": "x"}}, {"class_name": "__tensor__", "config": {}},
+]  # fmt: skip
+
+
+def places(document: Any) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = []
+    pending: list[tuple[tuple[Any, ...], Any]] = [((), document)]
+    while pending:
+        path, value = pending.pop()
+        found += [path] if path else []
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        pending += [((*path, key), one) for key, one in items]
+    return found
+
+
+def at(document: Any, path: tuple[Any, ...]) -> Any:
+    for step in path:
+        document = document[step]
+    return document
+
+
+def mutate(document: Any, rng: random.Random) -> None:
+    """Delete, replace, swap, rename or repeat something anywhere in the document."""
+    found = places(document)
+    if not found:
+        return
+    path = rng.choice(found)
+    parent, key, kind = at(document, path[:-1]), path[-1], rng.random()
+    if kind < 0.3:
+        del parent[key]
+    elif kind < 0.75:
+        parent[key] = copy.deepcopy(rng.choice(JUNK))
+    elif kind < 0.9:
+        parent[key] = copy.deepcopy(at(document, rng.choice(found)))
+    elif isinstance(parent, dict):
+        parent[rng.choice(["layers", "config", "class_name", "name", "units", "inbound_nodes", "module"])] = parent.pop(key)
+    else:
+        parent.append(copy.deepcopy(parent[key]))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mutated_documents_never_raise(seed: int) -> None:
+    rng = random.Random(seed)
+    documents = [load(path).data for path in SOURCES]
+    for _ in range(200):
+        document = copy.deepcopy(rng.choice(documents))
+        for _ in range(rng.choice([1, 1, 2, 5])):
+            mutate(document, rng)
+        reporter = Reporter()
+        start = time.process_time()
+        spec = read_data(document, reporter)
+        assert (spec is None) == (not reporter.ok)
+        if spec is not None:
+            check(spec, reporter)
+        assert time.process_time() - start < 2
+
+
+def nested(depth: int) -> dict[str, Any]:
+    document: dict[str, Any] = {"class_name": "Dense", "config": {"units": 1}}
+    for _ in range(depth):
+        document = {"class_name": "Sequential", "config": {"name": "s", "layers": [document]}}
+    return document
+
+
+@pytest.mark.parametrize("depth", [60, 1_000, 100_000])
+def test_models_nested_too_deep_are_refused(depth: int) -> None:
+    report = validate(nested(depth))
+    assert [d.code for d in report.errors] == [LIMIT_EXCEEDED]
+    text = '{"class_name": "Sequential", "config": {"layers": [' * depth + "]}}" * depth
+    assert [d.code for d in validate_text(text).errors] == [LIMIT_EXCEEDED]
+
+
+def test_a_mapping_that_holds_itself_is_refused() -> None:
+    document = nested(1)
+    document["config"]["layers"].append(document)
+    assert [d.code for d in validate(document).errors] == [LIMIT_EXCEEDED]
+
+
+def test_a_mapping_in_hand_must_be_plain_data() -> None:
+    document = nested(1)
+    document["config"]["layers"][0]["config"]["units"] = object()
+    report = validate(document)
+    assert str(report) == (
+        "config.layers[0].config.units: expected plain data (mappings, lists, text, numbers), got <object> [SC104]"
+    )
+    document["config"]["layers"][0]["config"]["units"] = float("nan")
+    assert "nan is no number a model can hold" in str(validate(document))
+
+
+def test_ten_thousand_layers_take_linear_time() -> None:
+    def seconds(n: int) -> float:
+        layers = [{"class_name": "Dense", "config": {"name": f"d{i}", "units": 1}} for i in range(n)]
+        document = {"class_name": "Sequential", "config": {"name": "s", "layers": layers}}
+        start = time.process_time()
+        load_spec(document)
+        return time.process_time() - start
+
+    seconds(100)  # what the first run imports
+    assert seconds(10_000) < 25 * seconds(1_000) + 0.1
+
+
+def test_calls_in_a_row_take_linear_time() -> None:
+    def seconds(n: int) -> float:
+        layers: list[Any] = [
+            {"class_name": "InputLayer", "name": "d0", "config": {"batch_shape": [None, 1], "name": "d0"}, "inbound_nodes": []}
+        ]
+        for i in range(1, n):
+            node = {"class_name": "Dense", "name": f"d{i}", "config": {"units": 1, "name": f"d{i}"}}
+            layers.append(node | {"inbound_nodes": [[[f"d{i - 1}", 0, 0, {}]]]})
+        ends = {"input_layers": [["d0", 0, 0]], "output_layers": [[f"d{n - 1}", 0, 0]]}
+        document = json.loads(json.dumps({"class_name": "Functional", "config": {"name": "m", "layers": layers, **ends}}))
+        start = time.process_time()
+        load_spec(document)
+        return time.process_time() - start
+
+    seconds(100)
+    assert seconds(5_000) < 25 * seconds(500) + 0.1
