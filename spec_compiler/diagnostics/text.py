@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 # Comparing names costs time quadratic in their length, and nobody misspells a name longer than this.
 _LONGEST_NAME = 64
+# As many names as a large model has; a file with a thousand faults asks a thousand times.
+_MOST_CANDIDATES = 1_000
 _LONGEST_NUMBER_BITS = 256
 _LOG10_OF_2 = 0.30103
 
@@ -57,7 +60,7 @@ def did_you_mean(name: object, candidates: Iterable[str]) -> str | None:
         return None
     wanted = name.casefold()
     by_folded: dict[str, str] = {}
-    for candidate in candidates:
+    for candidate in islice(candidates, _MOST_CANDIDATES):
         by_folded.setdefault(candidate.casefold(), candidate)
     if wanted in by_folded:
         return f"did you mean {show(by_folded[wanted])}?"

@@ -18,8 +18,8 @@ from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.shapes import Shape
 
 if TYPE_CHECKING:
-    from spec_compiler.specs.regularizers import Regularizer
     from spec_compiler.lowering.to_fx import GraphLowering
+    from spec_compiler.specs.regularizers import Regularizer
 
 
 class Call:

@@ -143,11 +143,12 @@ def _as_tensors(op: OpCall, dtype: str, *xs: Any) -> list[Any]:
 
 lower_each(
     {
-        "Add": operator.add, "Subtract": operator.sub, "Multiply": operator.mul, "FloorDivide": operator.floordiv,
+        "Add": operator.add, "Subtract": operator.sub, "Multiply": operator.mul,
         "Power": operator.pow, "Greater": operator.gt, "GreaterEqual": operator.ge, "Less": operator.lt,
         "LessEqual": operator.le, "Equal": operator.eq, "NotEqual": operator.ne, "BitwiseAnd": operator.and_,
-        "BitwiseOr": operator.or_, "BitwiseXor": operator.xor, "BitwiseLeftShift": operator.lshift,
-        "LeftShift": operator.lshift, "BitwiseRightShift": operator.rshift, "RightShift": operator.rshift,
+        "BitwiseOr": operator.or_, "BitwiseXor": operator.xor, "BitwiseLeftShift": torch.bitwise_left_shift,
+        "LeftShift": torch.bitwise_left_shift, "BitwiseRightShift": torch.bitwise_right_shift,
+        "RightShift": torch.bitwise_right_shift,
         "Divide": operator.truediv, "TrueDivide": operator.truediv,
     },
     operands,
@@ -162,18 +163,37 @@ lower_each(
 )  # fmt: skip
 lower_each(
     {
-        "Arctan2": torch.atan2, "Hypot": torch.hypot, "Heaviside": torch.heaviside, "Logaddexp": torch.logaddexp,
+        "Arctan2": torch.atan2, "Hypot": torch.hypot, "Logaddexp": torch.logaddexp,
         "Logaddexp2": torch.logaddexp2,
     },
     floats,
 )  # fmt: skip
 
 
+@lowering
+def Heaviside(op: OpCall, x1: Any, x2: Any) -> Any:
+    # torch has no gradient of it: none goes back.
+    return floats(op, lambda a, b: torch.heaviside(a.detach(), b.detach()), x1, x2)
+
+
 def _remainder(op: OpCall, function: Callable[..., Any], x1: Any, x2: Any) -> Any:
+    if not isinstance(x1, Proxy) and "float" in op.dtype:
+        # Of a number by a tensor torch has no gradient.
+        x1 = op.tensor(x1, x2, op.dtype)
     return op.run(function, *op.meeting(op.dtype, x1, x2))
 
 
 lower_each({"Mod": operator.mod, "Fmod": torch.fmod}, _remainder)
+
+
+@lowering
+def FloorDivide(op: OpCall, x1: Any, x2: Any) -> Any:
+    if "int" in op.dtype:
+        return op.run(operator.floordiv, *op.meeting(op.dtype, x1, x2))
+    # torch's floor_divide stops the gradient with an error, this with zeros.
+    like = x1 if isinstance(x1, Proxy) else x2
+    x1 = op.tensor(x1, like, op.dtype)
+    return op.run(lambda a, b: torch.div(a, b, rounding_mode="floor"), *op.meeting(op.dtype, x1, x2))
 
 
 @lowering

@@ -89,8 +89,9 @@ def declared(call: Call, cell: BaseCell, n: int, name: str = "") -> Callable[...
         drop = call.module(ModuleExpr(nn.Dropout1d, cell.dropout), name=f"{name}.drop" if name else "drop")
 
     def over(x: Proxy, **kwargs: Any) -> Any:
-        # Dropout1d drops whole channels of (batch, channels, steps): a feature at every step.
-        x = x if drop is None else drop(x.transpose(1, 2)).transpose(1, 2)
+        if drop is not None and call.training is not False:
+            # Dropout1d drops whole channels of (batch, channels, steps): a feature at every step.
+            x = drop(x.transpose(1, 2)).transpose(1, 2)
         return unpacked(run(x, **call.given(**kwargs)), 1 + cell.states)
 
     return over
@@ -100,7 +101,7 @@ def declared(call: Call, cell: BaseCell, n: int, name: str = "") -> Callable[...
 def cell_step(layer: BaseCell | StackedRNNCells, call: Call, x: Proxy, states: Any) -> tuple[Proxy, ...]:
     cells = list(layer.flat()) if isinstance(layer, StackedRNNCells) else [layer]
     n, start, finals = call.shapes[0][-1], flat(states), []
-    x = x.unsqueeze(1)
+    x = call.floats(x).unsqueeze(1)
     for i, cell in enumerate(cells):
         own, start = start[: cell.states], start[cell.states :]
         x, *final = declared(call, cell, n, f"cell_{i}" if len(cells) > 1 else "")(x, states=own)
@@ -120,7 +121,7 @@ def sequence(
         shapes = layer.kept_shapes(call.shapes[0])
         kept = call.module(ModuleExpr(nn_recurrent.States, *shapes), name="states")
         start = start or several(kept(), len(shapes))
-    mask = steps_mask(call)
+    x, mask = call.floats(x), steps_mask(call)
     if layer.go_backwards:
         x, mask = x.flip(1), None if mask is None else mask.flip(1)
     y, finals = over_steps(layer, call, x, mask, start, runs)

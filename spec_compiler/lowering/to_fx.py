@@ -25,6 +25,7 @@ from spec_compiler.lowering.regularizers import penalty
 from spec_compiler.lowering.table import lowering_of, mask_lowering_of
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.regularizers import Regularizer
 from spec_compiler.specs.types import Layout
 
 Existing = Callable[[LayerSpec, str], nn.Module | None]
@@ -157,13 +158,12 @@ class GraphLowering:
             }
             found = lowering_of(type(node.layer))(node.layer, call, *args, **kwargs)
             results = found if isinstance(found, tuple) else (found,)
-            self.penalize(node.layer, results)
+            self.penalize(node.layer.output_regularizer, results)
         for value, proxy in zip(node.outputs, results, strict=True):
             self._proxies[id(value), value.layout] = proxy
 
-    def penalize(self, layer: LayerSpec, outputs: Sequence[Proxy]) -> None:
-        """Count the penalties that the layer's activity regularizer puts on its outputs, where they are wanted."""
-        regularizer = getattr(layer, "activity_regularizer", None)
+    def penalize(self, regularizer: Regularizer | None, outputs: Sequence[Proxy]) -> None:
+        """Count the penalties that an activity regularizer puts on outputs, where penalties are wanted."""
         if self.for_training and regularizer is not None:
             # Keras divides by the batch size, so that the penalty does not grow with it.
             self.penalties += [penalty(regularizer, output) / output.shape[0] for output in outputs]

@@ -1,4 +1,4 @@
-"""Attention as Keras projects and masks it, through torch's scaled_dot_product_attention."""
+"""What attention needs beside torch's scaled_dot_product_attention. Masks are true where to attend."""
 
 from __future__ import annotations
 
@@ -7,46 +7,47 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class MultiHeadAttention(nn.Module):
-    """Multi-head attention over (batch, steps, features), Vaswani et al. 2017; masks are true where to attend."""
+def causal_mask(query_bte: Tensor, value_bse: Tensor) -> Tensor:
+    """(steps of the query, steps of the value): each position attends to itself and those before it."""
+    return torch.ones(query_bte.shape[1], value_bse.shape[1], dtype=torch.bool, device=query_bte.device).tril()
 
-    def __init__(
-        self,
-        query_dim: int,
-        key_dim: int,
-        value_dim: int,
-        num_heads: int,
-        head_dim: int,
-        head_value_dim: int,
-        out_dim: int,
-        bias: bool = True,
-        dropout: float = 0.0,
-    ) -> None:
+
+def window_mask(query_bte: Tensor, value_bse: Tensor, width: int) -> Tensor:
+    """(steps of the query, steps of the value): each position attends to those less than `width` from it."""
+    t = torch.arange(query_bte.shape[1], device=query_bte.device)
+    s = torch.arange(value_bse.shape[1], device=query_bte.device)
+    return (t.unsqueeze(1) - s).abs() < width
+
+
+def additive_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """0 where to attend, else near the least number: a position that attends to none takes the mean of all values."""
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, 0.7 * torch.finfo(dtype).min)
+
+
+class DotProductAttention(nn.Module):
+    """`softmax(query @ keyᵀ * scale) @ value`, with a fraction of the softmax dropped in training."""
+
+    def __init__(self, dropout: float, scale: float | None = None, enable_gqa: bool = False) -> None:
         super().__init__()
-        self.num_heads = num_heads
         self.dropout = dropout
-        self.query = nn.Linear(query_dim, num_heads * head_dim, bias)
-        self.key = nn.Linear(key_dim, num_heads * head_dim, bias)
-        self.value = nn.Linear(value_dim, num_heads * head_value_dim, bias)
-        self.attention_output = nn.Linear(num_heads * head_value_dim, out_dim, bias)
+        self.scale = scale
+        self.enable_gqa = enable_gqa
 
     def forward(  # type: ignore[no-untyped-def]
-        self, query_bte, value_bse, key_bse=None, mask_bts=None, is_causal: bool = False, return_scores: bool = False
+        self, query, key, value, attn_mask=None, is_causal: bool = False
     ):
-        key_bse = value_bse if key_bse is None else key_bse
-        q, k, v = (self.heads(p(x)) for p, x in ((self.query, query_bte), (self.key, key_bse), (self.value, value_bse)))
-        if mask_bts is not None:
-            mask_bts = mask_bts.unsqueeze(-3)
-            if is_causal:
-                mask_bts = mask_bts & torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool, device=q.device).tril()
-        if return_scores:
-            y, scores = self.attend(q, k, v, mask_bts, is_causal)
-            return self.attention_output(y.transpose(1, 2).flatten(2)), scores
-        dropout = self.dropout if self.training else 0.0
-        causal = is_causal and mask_bts is None
-        y = F.scaled_dot_product_attention(q, k, v, mask_bts, dropout, is_causal=causal)
-        return self.attention_output(y.transpose(1, 2).flatten(2))
+        rate = self.dropout if self.training else 0.0
+        return F.scaled_dot_product_attention(
+            query, key, value, attn_mask, rate, is_causal, scale=self.scale, enable_gqa=self.enable_gqa
+        )
 
-    def heads(self, x_btf: Tensor) -> Tensor:
-        """(batch, steps, heads * dim) -> (batch, heads, steps, dim)."""
-        return x_btf.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+class Scale(nn.Module):
+    """`x * weight`."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight

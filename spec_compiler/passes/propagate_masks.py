@@ -20,7 +20,8 @@ def propagate_masks(graph: Graph) -> Graph:
 
 def _layer(node: Node) -> None:
     first = node.outputs[0]
-    masks = node.masks[: len(list(values_in(node.args)))]
+    # The inputs are the positional arguments; where there are none, the named ones.
+    masks = node.masks[: len(list(values_in(node.args))) or None]
     rule = node.layer.output_mask(tuple(mask is not None for mask in masks), **_named(node))
     if rule == "computed":
         first.mask = first

@@ -38,7 +38,9 @@ def resolve(kind: str, value: Any, argument: str) -> Any:
     except PydanticCustomError as error:
         context = error.context or {}
         code = UNKNOWN_OBJECT if error.type == "unknown_object" else BAD_TRAINING
-        raise SpecError(Diagnostic(code, f"{argument}: {error.message()}", help=context.get("help") or None)) from None
+        help = context.get("help")
+        help = help() if callable(help) else help
+        raise SpecError(Diagnostic(code, f"{argument}: {error.message()}", help=help or None)) from None
 
 
 def bad(argument: str, message: str, help: str | None = None) -> SpecError:

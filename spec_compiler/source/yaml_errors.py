@@ -7,7 +7,7 @@ import re
 from yaml import MarkedYAMLError, YAMLError
 from yaml.reader import ReaderError
 
-from spec_compiler.diagnostics import ENCODING, SYNTAX_ERROR, show
+from spec_compiler.diagnostics import ENCODING, LIMIT_EXCEEDED, SYNTAX_ERROR, show
 from spec_compiler.source.places import Fault
 
 # What YAML allows in no place; libyaml reports it with an offset in bytes, so it is looked for again.
@@ -51,6 +51,9 @@ def explain(error: YAMLError | ValueError | OverflowError, text: str) -> Fault:
         return Fault(SYNTAX_ERROR, f"not YAML: {error}", 0, 0)
     mark = error.problem_mark or error.context_mark
     at = min(mark.index, len(text)) if mark is not None else 0
+    if "maximum nesting depth" in (error.problem or ""):
+        # libyaml has a limit of its own, which its lookahead can meet before the parser meets ours.
+        return Fault(LIMIT_EXCEEDED, "the document is nested too deep", at, at + 1)
     message, help = _say(error.problem or "not YAML", text, at)
     context = error.context_mark
     if help is None and context is not None and context.index < at:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pydantic_core import PydanticCustomError
@@ -59,11 +60,11 @@ def _by_name(name: str) -> str:
     if name in ACTIVATIONS or name in OLD_ACTIVATIONS:
         return name
     if name == "threshold":
-        hint: str | None = "Keras's threshold needs two arguments, which a name cannot give"
+        hint: Any = "Keras's threshold needs two arguments, which a name cannot give"
     else:
-        hint = did_you_mean(name, (*ACTIVATIONS, *ALIASES))
+        hint = partial(did_you_mean, name, (*ACTIVATIONS, *ALIASES))
     raise PydanticCustomError(
-        "unknown_object", "unknown {kind} {name}", {"kind": "activation", "name": show(name), "help": hint or ""}
+        "unknown_object", "unknown {kind} {name}", {"kind": "activation", "name": show(name), "help": hint}
     )
 
 

@@ -6,12 +6,10 @@ Nothing here needs torch: a functional model is stated, checked and printed befo
 from __future__ import annotations
 
 import inspect
-import inspect
 import itertools
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -122,20 +120,6 @@ def _pop_input_shape(cls: type[SpecObject], kwargs: dict[str, Any]) -> Shape | N
     if "input_dim" in given:
         return (None, given["input_dim"])
     return None
-
-
-def shape_arguments(layer: LayerSpec, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Of a call's keyword arguments, those that `infer_shape` is given.
-
-    Every layer takes `mask` and `training`; a layer that looks at their shapes names them in its `infer_shape`.
-    """
-    own = _parameters(type(layer))
-    return {key: arg for key, arg in kwargs.items() if key not in ("mask", "training") or key in own}
-
-
-@cache
-def _parameters(cls: type[LayerSpec]) -> frozenset[str]:
-    return frozenset(inspect.signature(cls.infer_shape).parameters)
 
 
 def shape_arguments(layer: LayerSpec, kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from spec_compiler.diagnostics import (
@@ -39,7 +40,7 @@ def report_faults(
         if field in skip:
             continue
         if fault["type"] == "extra_forbidden":
-            help = did_you_mean(field, cls.model_fields)
+            help = partial(did_you_mean, field, cls.model_fields)
             reporter.report(
                 UNKNOWN_ARGUMENT, f"{cls.__name__} has no argument '{field}'", (*path, field), help=help, on_key=True
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -28,11 +29,11 @@ def resolve(kind: str, value: Any) -> SpecObject | None:
     name, config, at = _name_and_config(kind, value)
     cls = registry.find(kind, name)
     if cls is None:
-        hint = did_you_mean(name, registry.names(kind))
+        hint = partial(did_you_mean, name, registry.names(kind))
         raise PydanticCustomError(
             "unknown_object",
             "unknown {kind} {name}",
-            {"kind": kind, "name": show(name), "help": hint or "", "at": ("class_name",) if at == ("config",) else at},
+            {"kind": kind, "name": show(name), "help": hint, "at": ("class_name",) if at == ("config",) else at},
         )
     if isinstance(value, str):
         config = getattr(cls, "named_arguments", {}).get(name, {})

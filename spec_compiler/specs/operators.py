@@ -16,6 +16,9 @@ class Operators:
 
     __slots__ = ()
 
+    __array_ufunc__ = None
+    """Tells numpy to leave `array + x` to this class."""
+
     def __add__(self, other: Any) -> Any:
         return _op("Add", self, other)
 

@@ -106,6 +106,16 @@ Axes = Annotated[
 """One axis or several."""
 
 
+Sizes = Annotated[
+    tuple[PositiveInt, ...],
+    Before(lambda v: tuple(v) if isinstance(v, (list, tuple)) else (v,)),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "array", "items": {"type": "integer", "minimum": 1}}]}
+    ),
+]
+"""One size or several."""
+
+
 def _one_or_several(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         if not value:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spec_compiler.diagnostics import DUPLICATE_KEY, NON_FINITE_NUMBER, Span, SpecError
+from spec_compiler.diagnostics import DUPLICATE_KEY, ENCODING, NON_FINITE_NUMBER, Span, SpecError
 from spec_compiler.source import parse
 
 YAML = """\
@@ -164,6 +165,8 @@ def test_what_json_refuses_we_refuse(text, data):
     try:
         document = parse(text, format="json")
     except SpecError as error:
-        assert {found.code for found in error.diagnostics} <= {DUPLICATE_KEY, NON_FINITE_NUMBER}
+        # A character cut in two by the edit is one that json lets pass, and no file can hold.
+        halved = {ENCODING} if re.search("[\ud800-\udfff]", str(expected)) else set()
+        assert {found.code for found in error.diagnostics} <= {DUPLICATE_KEY, NON_FINITE_NUMBER, *halved}
     else:
         assert isinstance(expected, str) or document.data == expected

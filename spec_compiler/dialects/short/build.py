@@ -97,7 +97,7 @@ class Builder:
         """Work inside a block, a model or a wrapper's class; raises TooLarge when that would never end."""
         if not isinstance(what, type) and any(what is part for part in self._open):
             start = next(i for i, part in enumerate(self._open) if part is what)
-            circle = [part.name for part in (*self._open[start:], what) if not isinstance(part, type)]
+            circle = [show(part.name) for part in (*self._open[start:], what) if not isinstance(part, type)]
             message = f"{show(what.name)} contains itself: {' -> '.join(circle)}"
             self.reporter.report(BLOCK_RECURSION, message, path)
             raise TooLarge

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from spec_compiler.diagnostics import BAD_EXPRESSION, INVALID_VALUE, UNSAFE_PATH, Path, Reporter, show
+from spec_compiler.diagnostics import BAD_EXPRESSION, INVALID_VALUE, UNSAFE_PATH, Path, Reporter, did_you_mean, show
 from spec_compiler.dialects.short import expressions
 from spec_compiler.dialects.short.expressions import Expression, ExpressionError
 from spec_compiler.specs.base import LayerSpec
@@ -142,3 +142,8 @@ def mapping(value: Any, path: Path, what: str, reporter: Reporter, example: str)
     if value is not None:
         reporter.report(INVALID_VALUE, f"{what}: expected a mapping, got {show(value)}", path, help=f"write {example}")
     return {}
+
+
+def any_of(name: str, known: list[str], introduction: str) -> str:
+    """Help for a name that is not known: the nearest one that is, or else the first few."""
+    return did_you_mean(name, known) or f"{introduction} {show(known)}"

@@ -6,6 +6,7 @@ import operator
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from spec_compiler.diagnostics import Path, did_you_mean, show
@@ -40,7 +41,7 @@ _BINARY: dict[str, Callable[[int, int], int]] = {
 class ExpressionError(ValueError):
     """The expression cannot be read, or has no value. `help` says what would do, `expression` which one it is."""
 
-    def __init__(self, message: str, help: str | None = None) -> None:
+    def __init__(self, message: str, help: str | Callable[[], str] | None = None) -> None:
         super().__init__(message)
         self.help = help
         self.expression: Expression | None = None
@@ -161,8 +162,7 @@ class _Parser:
             return name
         if not self.parameters:
             raise ExpressionError(f"there is no parameter {show(name)} here, for only a block has `params`")
-        help = did_you_mean(name, self.parameters) or f"the parameters are {', '.join(self.parameters)}"
-        raise ExpressionError(f"the block has no parameter {show(name)}", help)
+        raise ExpressionError(f"the block has no parameter {show(name)}", partial(_parameters, name, self.parameters))
 
     def _unexpected(self) -> ExpressionError:
         token = self._token
@@ -170,6 +170,10 @@ class _Parser:
             return ExpressionError("it ends too early")
         help = "write whole-number division as //" if token == "/" else "use + - * // ( ), whole numbers and parameters"
         return ExpressionError(f"{show(token)} cannot stand here", help)
+
+
+def _parameters(name: str, known: Collection[str]) -> str:
+    return did_you_mean(name, known) or f"the parameters are {show(list(known))}"
 
 
 def _whole(name: str, value: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from spec_compiler.diagnostics import (
@@ -128,8 +129,8 @@ class Items:
         self._report_stray_keys(entry, label, target, path)
         arguments = entry[label] or {}
         if not isinstance(arguments, dict):
-            message = f"{label}: expected a mapping of arguments, got {show(arguments)}"
-            self.reporter.report(INVALID_VALUE, message, at, help=f"write `{label}: {{argument: value}}`")
+            message = f"{show(label)}: expected a mapping of arguments, got {show(arguments)}"
+            self.reporter.report(INVALID_VALUE, message, at, help="write `{argument: value}`")
             return self._options(Item(path, str(label), None, {}, at), entry)
         arguments = template(arguments, at, self.parameters, self.reporter)
         return self._options(self._checked(Item(path, str(label), target, arguments, at)), entry)
@@ -161,7 +162,7 @@ class Items:
         for key in entry:
             if key == label or key in OPTIONS:
                 continue
-            help = did_you_mean(key, OPTIONS)
+            help: Any = partial(did_you_mean, key, OPTIONS)
             if key in takes:
                 help = f"to make it an argument of {label}, put it inside: `{label}: {{{key}: …}}`"
             message = f"an item has no key {show(key)} beside {show(label)}"
@@ -173,7 +174,7 @@ class Items:
             if key not in OPTIONS:
                 message = f"an item with `call` places no layer of its own, and has no key {show(key)}"
                 self.reporter.report(
-                    UNKNOWN_ARGUMENT, message, (*path, key), help=did_you_mean(key, OPTIONS), on_key=True
+                    UNKNOWN_ARGUMENT, message, (*path, key), help=partial(did_you_mean, key, OPTIONS), on_key=True
                 )
         item.target = self._called(entry["call"], (*path, "call"))
         return self._options(item, entry)
@@ -213,7 +214,7 @@ class Items:
         for key in item.arguments:
             if key not in block.parameters:
                 message = f"block {show(block.name)} has no parameter {show(key)}"
-                help = did_you_mean(key, block.parameters)
+                help = partial(did_you_mean, key, block.parameters)
                 self.reporter.report(BAD_PARAMETER, message, (*item.arguments_path, key), help=help, on_key=True)
         for name, default in block.parameters.items():
             if default is None and name not in item.arguments:

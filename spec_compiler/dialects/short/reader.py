@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -21,7 +22,7 @@ from spec_compiler.diagnostics import (
     show,
 )
 from spec_compiler.dialects.short.build import Builder, TooLarge
-from spec_compiler.dialects.short.document import UNKNOWN, Block, Input, ModelDefinition, checked_name, mapping
+from spec_compiler.dialects.short.document import UNKNOWN, Block, Input, ModelDefinition, any_of, checked_name, mapping
 from spec_compiler.dialects.short.expressions import is_expression
 from spec_compiler.dialects.short.items import OPTIONS, Definitions, Items
 from spec_compiler.dialects.short.names import Names
@@ -206,7 +207,8 @@ class _Reader:
         for key in raw:
             if key not in keys:
                 message = f"{what} has no key {show(key)}"
-                self.reporter.report(UNKNOWN_ARGUMENT, message, (*path, key), help=did_you_mean(key, keys), on_key=True)
+                help = partial(did_you_mean, key, keys)
+                self.reporter.report(UNKNOWN_ARGUMENT, message, (*path, key), help=help, on_key=True)
 
     def training(self, value: Any, spec: ModelSpec | None) -> TrainingSpec | None:
         """The `training` section."""
@@ -240,7 +242,7 @@ class _Reader:
             for name in by_output if isinstance(by_output, dict) else ():
                 if name not in outputs:
                     message = f"{key}: the model has no output {show(name)}"
-                    help = did_you_mean(name, outputs) or f"its outputs are {', '.join(outputs)}"
+                    help = partial(any_of, name, outputs, "its outputs are")
                     self.reporter.report(UNKNOWN_OUTPUT, message, (*path, key, name), help=help, on_key=True)
 
 

@@ -1,12 +1,14 @@
-"""Attention."""
+"""Attention with several heads, whose queries, keys and values are projections."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from pydantic import model_validator
+
 from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
 from spec_compiler.specs.initializers import GlorotUniform, Zeros
-from spec_compiler.specs.shapes import Shape, ShapeError, Shapes, require_dim, require_min_rank
+from spec_compiler.specs.shapes import Shape, ShapeError, Shapes, merged, require_dim, show
 from spec_compiler.specs.types import (
     Axes,
     Bool,
@@ -16,28 +18,21 @@ from spec_compiler.specs.types import (
     Rate,
     RegularizerField,
     Seed,
+    Sizes,
 )
 
 
-class MultiHeadAttention(LayerSpec):
-    """Attend from `query` to `key` and `value` with several heads, Vaswani et al. 2017 (arXiv:1706.03762)."""
+class ProjectedAttention(LayerSpec):
+    """Attend from `query` to `key` and `value`, each projected to several heads."""
 
-    num_heads: PositiveInt
-    """Number of heads."""
-    key_dim: PositiveInt
-    """Length of each head's query and key."""
-    value_dim: PositiveInt | None = None
-    """Length of each head's value; null: `key_dim`."""
     dropout: Rate = 0.0
     """Fraction of the attention scores dropped in training."""
     use_bias: Bool = True
     """Whether the projections have biases."""
-    output_shape: Axes | None = None
-    """Shape of the output after the batch and attention axes; null: the query's last axis."""
-    attention_axes: Axes | None = None
-    """Axes attention runs over; null: all but the first and the last."""
     sliding_window: PositiveInt | None = None
-    """Number of positions each position sees; null: all."""
+    """Positions a position attends to on either side, itself counted; null: all."""
+    flash_attention: Bool | None = None
+    """Which kernel Keras is to use; changes nothing here, where torch chooses."""
     kernel_initializer: InitializerField = GlorotUniform()
     """Start of the projections' kernels."""
     bias_initializer: InitializerField = Zeros()
@@ -47,49 +42,186 @@ class MultiHeadAttention(LayerSpec):
     bias_regularizer: RegularizerField = None
     """Penalty on each bias, added to the loss."""
     activity_regularizer: RegularizerField = None
-    """Penalty on the output, added to the loss, divided by the batch size."""
+    """Penalty on each projection's output, added to the loss, divided by the batch size."""
     kernel_constraint: ConstraintField = None
     """What each kernel is projected onto after each step."""
     bias_constraint: ConstraintField = None
     """What each bias is projected onto after each step."""
     use_gate: Bool = False
-    """Whether a learned gate scales each head's output."""
+    """Whether each head's output is scaled by the sigmoid of one more projection of the query."""
     seed: Seed = None
     """Seed of the dropout."""
 
     supports_masking: ClassVar[bool] = True
+    unstated = ("flash_attention",)
 
-    def infer_shape(
-        self, query: Shape, value: Shape, key: Shape | None = None, return_attention_scores: bool = False, **kwargs: Any
-    ) -> Shapes:
-        require_min_rank(query, 3, "MultiHeadAttention")
-        for other in (value, key or value):
-            if len(other) != len(query):
-                raise ShapeError(f"query has rank {len(query)}, but key or value has rank {len(other)}")
-        out = (*query[:-1], *(self.output_shape or (query[-1],)))
-        if not return_attention_scores:
-            return out
-        return [out, (query[0], self.num_heads, query[1], value[1])]
+    @model_validator(mode="after")
+    def _flash(self) -> ProjectedAttention:
+        if self.flash_attention and self.dropout:
+            raise ValueError(f"flash_attention cannot drop scores, but dropout is {self.dropout}")
+        return self
 
-    def variables(self, query: Shape, value: Shape, key: Shape | None = None, *_: Shape) -> list[Variable]:
-        heads, depth, width = self.num_heads, self.key_dim, self.value_dim or self.key_dim
-        out = self.output_shape or (require_dim(query, -1, "MultiHeadAttention"),)
-        projections = {
-            "query": (require_dim(query, -1, "MultiHeadAttention"), heads, depth),
-            "key": (require_dim(key or value, -1, "MultiHeadAttention"), heads, depth),
-            "value": (require_dim(value, -1, "MultiHeadAttention"), heads, width),
-            "attention_output": (heads, width, *out),
-        }
+    def projections(self, query: Shape, value: Shape, key: Shape) -> dict[str, tuple[tuple[int, ...], int]]:
+        """By name and in Keras's order: a projection's kernel shape, and how many of its axes are inputs."""
+        raise NotImplementedError
+
+    def variables(self, query: Shape, value: Shape, key: Shape | None = None, *_: Any, **__: Any) -> list[Variable]:
+        kernel = (self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint)
+        bias = (self.bias_initializer, self.bias_regularizer, self.bias_constraint)
         found = []
-        for name, shape in projections.items():
-            kernel = (self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint)
+        for name, (shape, inputs) in self.projections(query, value, key or value).items():
             found.append(Variable(f"{name}/kernel", shape, *kernel))
             if self.use_bias:
-                bias = out if name == "attention_output" else shape[1:]
-                found.append(
-                    Variable(f"{name}/bias", bias, self.bias_initializer, self.bias_regularizer, self.bias_constraint)
-                )
+                found.append(Variable(f"{name}/bias", shape[inputs:], *bias))
         return found
 
-    def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
+    def check_shapes(self, query: Shape, value: Shape, key: Shape) -> None:
+        """Raise ShapeError unless the three can meet."""
+        name = type(self).__name__
+        if len(query) < 3 or not len(query) == len(value) == len(key):
+            shapes = f"{show(query)}, {show(value)} and {show(key)}"
+            raise ShapeError(f"{name} takes query, value and key of one rank, 3 or more, got {shapes}")
+        if any(a is not None and b is not None and a != b for a, b in zip(value[:-1], key[:-1], strict=True)):
+            raise ShapeError(f"{name}: a value and a key for each position, got {show(value)} and {show(key)}")
+
+    def output_mask(self, masked: tuple[bool, ...], **_: Any) -> MaskRule:
         return "first" if masked[:1] == (True,) else "none"
+
+    @property
+    def output_regularizer(self) -> None:
+        """None: Keras puts the penalty on the projections inside, the last of which makes the output."""
+
+
+class MultiHeadAttention(ProjectedAttention):
+    """Attend from `query` to `key` and `value` with several heads, Vaswani et al. 2017 (arXiv:1706.03762)."""
+
+    num_heads: PositiveInt
+    """Number of heads."""
+    key_dim: PositiveInt
+    """Length of each head's query and key."""
+    value_dim: PositiveInt | None = None
+    """Length of each head's value; left out: `key_dim`."""
+    output_shape: Sizes | None = None
+    """Shape of the output after the batch and attention axes; null: the query's last axis."""
+    attention_axes: Axes | None = None
+    """Axes attention runs over; null: all but the first and the last."""
+
+    positional = (
+        "num_heads", "key_dim", "value_dim", "dropout", "use_bias", "output_shape", "attention_axes", "sliding_window",
+        "flash_attention", "kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer",
+        "activity_regularizer", "kernel_constraint", "bias_constraint", "use_gate", "seed",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _value_dim(self) -> MultiHeadAttention:
+        if self.value_dim is None:
+            self.__dict__["value_dim"] = self.key_dim
+        return self
+
+    def infer_shape(
+        self,
+        query: Shape,
+        value: Shape,
+        key: Shape | None = None,
+        query_mask: Shape | None = None,
+        value_mask: Shape | None = None,
+        key_mask: Shape | None = None,
+        attention_mask: Shape | None = None,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+    ) -> Shapes:
+        self.check_shapes(query, value, key or value)
+        axes, rank = self.axes(len(query)), len(query)
+        if (use_causal_mask or self.sliding_window) and axes != (1,):
+            raise ShapeError(f"a causal mask or a sliding window runs along axis 1, attention_axes is {list(axes)}")
+        for i in range(rank - 1):
+            if i not in axes:
+                merged(query[i], value[i])
+        out = (*query[:-1], *(self.output_shape or query[-1:]))
+        if not return_attention_scores:
+            return out
+        batch = tuple(query[i] for i in range(rank - 1) if i not in axes)
+        return [out, (*batch, self.num_heads, *(query[i] for i in axes), *(value[i] for i in axes))]
+
+    def axes(self, rank: int) -> tuple[int, ...]:
+        """The axes attention runs over, for inputs of `rank`."""
+        if self.attention_axes is None:
+            return tuple(range(1, rank - 1))
+        found = tuple(axis + rank if axis < 0 else axis for axis in self.attention_axes)
+        if len(set(found)) < len(found) or not found or not all(0 < axis < rank - 1 for axis in found):
+            message = f"attention_axes {list(self.attention_axes)} must be some of the axes 1 to {rank - 2} of the input"
+            raise ShapeError(message)
+        return found
+
+    def projections(self, query: Shape, value: Shape, key: Shape) -> dict[str, tuple[tuple[int, ...], int]]:
+        lengths = [require_dim(shape, -1, "MultiHeadAttention") for shape in (query, key, value)]
+        heads, depth, width = self.num_heads, self.key_dim, self.value_dim or self.key_dim
+        return {
+            "query": ((lengths[0], heads, depth), 1),
+            "key": ((lengths[1], heads, depth), 1),
+            **({"gate": ((lengths[0], heads, width), 1)} if self.use_gate else {}),
+            "value": ((lengths[2], heads, width), 1),
+            "attention_output": ((heads, width, *(self.output_shape or (lengths[0],))), 2),
+        }
+
+
+class GroupQueryAttention(ProjectedAttention):
+    """Attend with several query heads to each head of keys and values, Ainslie et al. 2023 (arXiv:2305.13245)."""
+
+    head_dim: PositiveInt
+    """Length of each head."""
+    num_query_heads: PositiveInt
+    """Number of query heads."""
+    num_key_value_heads: PositiveInt
+    """Number of heads of keys and values; divides `num_query_heads`."""
+
+    positional = (
+        "head_dim", "num_query_heads", "num_key_value_heads", "dropout", "use_bias", "sliding_window",
+        "flash_attention", "kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer",
+        "activity_regularizer", "kernel_constraint", "bias_constraint", "use_gate", "seed",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _groups(self) -> GroupQueryAttention:
+        if self.num_query_heads % self.num_key_value_heads:
+            counts = f"num_query_heads={self.num_query_heads}, num_key_value_heads={self.num_key_value_heads}"
+            raise ValueError(f"every head of keys and values serves as many query heads, but {counts}")
+        return self
+
+    def infer_shape(
+        self,
+        query: Shape,
+        value: Shape,
+        key: Shape | None = None,
+        query_mask: Shape | None = None,
+        value_mask: Shape | None = None,
+        key_mask: Shape | None = None,
+        attention_mask: Shape | None = None,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+    ) -> Shapes:
+        self.check_shapes(query, value, key or value)
+        if len(query) != 3:
+            raise ShapeError(f"GroupQueryAttention takes inputs of rank 3 (batch axis included), got {show(query)}")
+        if query[-1] != value[-1]:
+            raise ShapeError(f"query and value must have last axes of one length, got {show(query)} and {show(value)}")
+        merged(query[0], value[0])
+        return [query, (query[0], self.num_query_heads, query[1], value[1])] if return_attention_scores else query
+
+    def axes(self, rank: int) -> tuple[int, ...]:
+        """The axis attention runs over."""
+        return (1,)
+
+    def projections(self, query: Shape, value: Shape, key: Shape) -> dict[str, tuple[tuple[int, ...], int]]:
+        lengths = [require_dim(shape, -1, "GroupQueryAttention") for shape in (query, key, value)]
+        heads, groups, depth = self.num_query_heads, self.num_key_value_heads, self.head_dim
+        return {
+            "query": ((lengths[0], heads, depth), 1),
+            "key": ((lengths[1], groups, depth), 1),
+            **({"gate": ((lengths[0], heads, depth), 1)} if self.use_gate else {}),
+            "value": ((lengths[2], groups, depth), 1),
+            "attention_output": ((heads, depth, lengths[0]), 2),
+        }
+
+
+GroupedQueryAttention = GroupQueryAttention

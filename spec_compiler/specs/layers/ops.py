@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from spec_compiler.specs.base import LayerSpec, MaskRule
 from spec_compiler.specs.layers.ops_table import Operation, find, is_type
+from spec_compiler.specs.layers.ops_types import array_of
 from spec_compiler.specs.serialization import plain
 from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, product, show
 from spec_compiler.specs.types import MAX_SIZE, Layout
@@ -71,12 +72,28 @@ class OpSpec(LayerSpec):
     def infer_shape(self, *inputs: Any, **kwargs: Any) -> Any:
         raise TypeError("an operation's output hangs on its inputs' dtypes too: see output_types")
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Place the operation in a graph; arrays among the arguments become constants of the model."""
+        args, kwargs = _constants((args, kwargs))
+        return super().__call__(*args, **kwargs)
+
     def layout(self, rank: int) -> Layout:
         rule = self.operation.layout
         return rule(rank, self.settings) if callable(rule) else rule
 
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
         return "none"
+
+
+def _constants(value: Any) -> Any:
+    """`value` with an Array in the place of each array of numpy's or tensor of torch's."""
+    if hasattr(value, "tolist") and hasattr(value, "dtype"):
+        dtype = str(value.dtype)
+        written_as = "__tensor__" if dtype.startswith("torch.") else "__numpy__"
+        return array_of(value.tolist(), dtype.removeprefix("torch."), written_as)
+    if isinstance(value, (list, tuple)):
+        return type(value)(_constants(item) for item in value)
+    return {key: _constants(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _require_bounded(shape: Shape, op: str) -> None:

@@ -1,0 +1,123 @@
+"""Every operation against Keras: types, numbers, gradients, what is written, what is emitted."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from spec_compiler.codegen import emit
+from spec_compiler.lowering.lower import build
+from spec_compiler.lowering.to_fx import class_name, lower_graph
+from tests.layers.ops import oracle
+from tests.layers.ops.oracle import Case, Pair, flat
+
+CASES = oracle.all_cases()
+RTOL, ATOL = 1e-5, 1e-6
+HALF = {torch.float16: 2e-3, torch.bfloat16: 2e-2}
+"""Half precision has 11 and 8 bits; Keras rounds between the steps of an operation, we do not."""
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def test_operation_matches_keras(case: Case) -> None:
+    pair = oracle.make_pair(case)
+    _assert_written(pair)
+    lowered = lower_graph(pair.graph)
+    module = build(lowered)
+    ours, theirs = oracle.tensors_of(case, pair.arrays), oracle.tensors_of(case, pair.arrays)
+    found = flat(module(*ours))
+    expected = [y for y in flat(_keras(pair, theirs)) if y is not None]
+    _assert_types(pair, found, expected)
+    for i, (a, b) in enumerate(zip(found, expected, strict=True)):
+        if "numbers" not in case.wrong:
+            _assert_close(a, b, f"output {i}")
+    if case.gradient:
+        _assert_gradients(found, ours, expected, theirs)
+    _assert_emitted(pair, lowered, ours, found)
+
+
+def _keras(pair: Pair, tensors: list[torch.Tensor]) -> Any:
+    if "model" in pair.case.wrong:
+        return oracle.called(oracle._keras_function(pair.case.op), pair.case, tensors)
+    return pair.model(tensors)
+
+
+def _assert_types(pair: Pair, found: list[torch.Tensor], expected: list[torch.Tensor]) -> None:
+    inferred = oracle.outputs_of(pair.graph)
+    stated = [(tuple(t.shape), t.dtype) for t in pair.model.outputs]
+    if "shape" not in pair.case.wrong:
+        assert [s for s, _ in inferred] == [s for s, _ in stated], "shapes, and Keras's"
+    if "dtype" not in pair.case.wrong:
+        assert [d for _, d in inferred] == [d for _, d in stated], "dtypes, and Keras's"
+    for (shape, dtype), tensor in zip(inferred, found, strict=True):
+        assert tensor.dtype == getattr(torch, dtype), f"{tensor.dtype} was inferred as {dtype}"
+        assert len(shape) == tensor.dim(), f"{tuple(tensor.shape)} was inferred as {shape}"
+        assert all(n in (None, m) for n, m in zip(shape, tensor.shape, strict=True)), f"{tensor.shape} as {shape}"
+    if "dtype" not in pair.case.wrong:
+        assert [t.dtype for t in found] == [t.dtype for t in expected]
+
+
+def _assert_close(a: torch.Tensor, b: torch.Tensor, what: str) -> None:
+    a, b = a.detach(), b.detach()
+    tolerance = max(HALF.get(a.dtype, RTOL), HALF.get(b.dtype, RTOL))
+    scale = max(1.0, float(b.abs().double().nan_to_num(0, 0, 0).max())) if b.numel() and b.dtype != torch.bool else 1.0
+    atol = ATOL * scale if tolerance == RTOL else tolerance * scale
+    torch.testing.assert_close(a, b.to(a.dtype), rtol=tolerance, atol=atol, equal_nan=True, msg=lambda m: f"{what}: {m}")
+
+
+def _assert_gradients(found: Any, ours: Any, expected: Any, theirs: Any) -> None:
+    losses = [_loss(outputs) for outputs in (found, expected)]
+    assert (losses[0] is None) == (losses[1] is None), "one has no gradient"
+    if losses[0] is None or losses[1] is None:
+        return
+    grads = [
+        torch.autograd.grad(loss, [x for x in inputs if x.requires_grad], allow_unused=True)
+        for loss, inputs in zip(losses, (ours, theirs), strict=True)
+    ]
+    for i, (a, b) in enumerate(zip(*grads, strict=True)):
+        assert (a is None) == (b is None) or not (a if b is None else b).any(), f"gradient {i}"
+        if a is not None and b is not None:
+            _assert_close(a, b, f"gradient {i}")
+
+
+def _loss(outputs: list[torch.Tensor]) -> torch.Tensor | None:
+    total = None
+    rng = np.random.default_rng(0)
+    for output in outputs:
+        if output.requires_grad:
+            weight = torch.from_numpy(rng.standard_normal(tuple(output.shape)).astype("float32"))
+            real = output.real if output.is_complex() else output
+            part = (real.float() * weight).sum() / max(output.numel(), 1) ** 0.5
+            total = part if total is None else total + part
+    return total
+
+
+def _assert_written(pair: Pair) -> None:
+    theirs = oracle.operations_in(pair.document)
+    ours = oracle.operations_in(pair.written)
+    for a, b in zip(ours, theirs, strict=True):
+        b.pop("build_config", None)
+        if "shape" in pair.case.wrong or "dtype" in pair.case.wrong:
+            assert _bare(a) == _bare(b)
+        else:
+            assert a == b
+    made = oracle.written_in_python(pair.case, pair)
+    assert made == [{key: item[key] for key in made[0]} for item in theirs]
+
+
+def _bare(item: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if key != "inbound_nodes"}
+
+
+def _assert_emitted(pair: Pair, lowered: Any, inputs: list[torch.Tensor], expected: list[torch.Tensor]) -> None:
+    source = emit(lowered)
+    emitted = types.ModuleType("emitted")
+    exec(compile(source, "<emitted>", "exec"), emitted.__dict__)
+    module = getattr(emitted, class_name(pair.graph.name))()
+    with torch.no_grad():
+        found = flat(module(*inputs))
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b.detach(), rtol=0, atol=0, equal_nan=True, msg=source)
