@@ -155,7 +155,7 @@ class Pair:
 
 def make_pair(case: Case) -> Pair:
     """The case's model in Keras, and its graph in ours."""
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)  # A garbage collection a case is most of the time.
     arrays = arrays_of(case)
     shapes = [a.shape if case.whole else (None, *a.shape[1:]) for a in arrays]
     dtypes = [_dtype(case, stated) for stated in case.inputs]
