@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch.fx import Proxy
 
 from spec_compiler.lowering.call import Call
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.table import lowers
+from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import preprocessing as nn_preprocessing
-from spec_compiler.specs.layers.preprocessing import Rescaling
+from spec_compiler.specs.initializers import array_shape
+from spec_compiler.specs.layers.preprocessing import Normalization, Rescaling
 
 
 @lowers(Rescaling)
@@ -21,3 +24,36 @@ def rescaling(layer: Rescaling, call: Call, x: Proxy) -> Any:
         return call.module(ModuleExpr(nn_preprocessing.Rescaling, scale, *([offset] if offset else [])))(x)
     scaled = x if scale == 1 else x * scale
     return scaled + offset if offset else scaled
+
+
+@lowers(Normalization)
+def normalization(layer: Normalization, call: Call, x: Proxy) -> Any:
+    invert, x = {"invert": True} if layer.invert else {}, call.floats(x)
+    given = None if layer.mean is None else array_shape(layer.mean)
+    if given == ():
+        return _by_numbers(layer, x)
+    axes = layer.places(call.shapes[0]) if given is None else layer.places(call.shapes[0])[-len(given) :]
+    lengths = given or tuple(call.shapes[0][axis] for axis in axes)
+    first = axes[0] if axes else len(call.shapes[0])
+    # With the axes between and behind them of length 1, as they broadcast to the input.
+    shape = tuple(dict(zip(axes, lengths, strict=True)).get(i, 1) for i in range(first, len(call.shapes[0])))
+    if given is None:
+        of_rules = None if shape == lengths else shape
+        rules = [
+            Rule("mean", "mean", shape=of_rules),
+            Rule("variance", "variance", shape=of_rules),
+            Rule("count", "count"),
+        ]
+        return call.module(ModuleExpr(nn_preprocessing.AdaptedNormalization, shape, **invert), rules)(x)
+    mean, variance = (
+        torch.tensor(value, dtype=torch.float64).reshape(shape).tolist() for value in (layer.mean, layer.variance)
+    )
+    return call.module(ModuleExpr(nn_preprocessing.Normalization, mean, variance, **invert))(x)
+
+
+def _by_numbers(layer: Normalization, x: Proxy) -> Any:
+    deviation = max(layer.variance**0.5, 1e-7)
+    if layer.invert:
+        return x * deviation + layer.mean
+    centered = x - layer.mean if layer.mean else x
+    return centered if deviation == 1 else centered / deviation

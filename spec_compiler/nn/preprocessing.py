@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -21,3 +22,30 @@ class Rescaling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.scale + self.offset
+
+
+class Normalization(nn.Module):
+    """`(x - mean) / sqrt(variance)`, or the opposite; `mean` and `variance` broadcast to `x` and are no weights."""
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, mean: Any, variance: Any, invert: bool = False) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32), persistent=False)
+        self.register_buffer("variance", torch.tensor(variance, dtype=torch.float32), persistent=False)
+        self.invert = invert
+
+    def forward(self, x: Tensor) -> Tensor:
+        deviation = self.variance.sqrt().clamp(min=1e-7)
+        return x * deviation + self.mean if self.invert else (x - self.mean) / deviation
+
+
+class AdaptedNormalization(Normalization):
+    """`(x - mean) / sqrt(variance)`, or the opposite, with a mean and variance of data seen before among the state."""
+
+    def __init__(self, shape: Sequence[int], invert: bool = False) -> None:
+        super().__init__(0.0, 1.0, invert)
+        self.register_buffer("mean", torch.zeros(tuple(shape)))
+        self.register_buffer("variance", torch.ones(tuple(shape)))
+        self.register_buffer("count", torch.zeros((), dtype=torch.int32))

@@ -33,7 +33,7 @@ def array_shape(value: Any, rank: int = 0) -> tuple[int, ...]:
     return (len(value), *(shapes.pop() if shapes else ()))
 
 
-def _array(value: Any) -> Any:
+def array_value(value: Any) -> Any:
     """A number, nested lists of numbers, a numpy array, or Keras's `{"class_name": "__numpy__", ...}` of one.
 
     Arrays of numpy become the dict that Keras 3 writes for them; what a file says is kept as it is.
@@ -56,7 +56,7 @@ def _distribution(value: Any) -> Any:
     return "truncated_normal" if value == "normal" else value
 
 
-Array = Annotated[Any, BeforeValidator(_array), WithJsonSchema({"type": ["number", "array", "object"]})]
+Array = Annotated[Any, BeforeValidator(array_value), WithJsonSchema({"type": ["number", "array", "object"]})]
 AxisList = tuple[Int, ...] | None
 
 

@@ -32,7 +32,7 @@ _FAMILIES = {
     "wrappers": "Bidirectional TimeDistributed",
     "reshaping": "Flatten Reshape Permute RepeatVector",
     "activation": "Activation ReLU LeakyReLU ELU Softmax PReLU",
-    "preprocessing": "Rescaling",
+    "preprocessing": "Rescaling Normalization",
     "normalization": "BatchNormalization LayerNormalization GroupNormalization RMSNormalization UnitNormalization "
     "SpectralNormalization",
     "merging": "Add Subtract Multiply Average Maximum Minimum Concatenate Dot",
