@@ -1,7 +1,5 @@
 """Objects whose class's own arguments precede the ones they share with their kind, as in Keras's signatures."""
 
-from __future__ import annotations
-
 from inspect import get_annotations
 from typing import Any, ClassVar
 

@@ -1,7 +1,6 @@
 """What every stated thing has in common: a pydantic class that is schema, authoring object and config at once."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: pydantic evaluates every class's annotations, inherited ones again for each.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -81,9 +80,9 @@ class Variable:
     name: str
     """Relative to the layer: `kernel`, or `forward_layer/kernel` inside a wrapper."""
     shape: tuple[int, ...]
-    initializer: Initializer
-    regularizer: Regularizer | None = None
-    constraint: Constraint | None = None
+    initializer: "Initializer"
+    regularizer: "Regularizer | None" = None
+    constraint: "Constraint | None" = None
     trainable: bool = True
     dtype: str | None = None
     """None: the layer's variable dtype."""
@@ -172,7 +171,7 @@ class LayerSpec(SpecObject):
         return "first" if self.supports_masking and any(masked) else "none"
 
     @property
-    def output_regularizer(self) -> Regularizer | None:
+    def output_regularizer(self) -> "Regularizer | None":
         """The penalty on the outputs, added to the loss."""
         return getattr(self, "activity_regularizer", None)
 

@@ -1,7 +1,5 @@
 """What a weight must satisfy; after each training step it is projected back."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema

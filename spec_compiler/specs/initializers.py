@@ -1,7 +1,5 @@
 """How a weight starts: constants, random draws, and draws scaled to the weight's fans."""
 
-from __future__ import annotations
-
 import sys
 from typing import Annotated, Any, ClassVar, Literal
 

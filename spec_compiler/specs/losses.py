@@ -3,8 +3,6 @@
 What each computes is in `runtime/losses.py`.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field

@@ -3,8 +3,6 @@
 How each accumulates is in `runtime/metrics.py` and `runtime/confusion.py`.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator

@@ -1,7 +1,5 @@
 """A whole model as data: layers in a row, or a graph of calls. A model is a layer too, so models nest."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -61,12 +59,12 @@ class ModelSpec(LayerSpec):
     _model: Any = PrivateAttr(default=None)
 
     @property
-    def training(self) -> TrainingSpec | None:
+    def training(self) -> "TrainingSpec | None":
         """How to train it: what `compile` and `fit` take; None where the document does not say."""
         return self._training  # type: ignore[no-any-return]
 
     @training.setter
-    def training(self, training: TrainingSpec | None) -> None:
+    def training(self, training: "TrainingSpec | None") -> None:
         self._training = training
 
     @property

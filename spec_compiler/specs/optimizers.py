@@ -3,8 +3,6 @@
 The arithmetic is in `runtime/optimizers.py`.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema, model_validator
@@ -200,7 +198,7 @@ class Lion(Optimizer):
 
 
 class Ftrl(Optimizer):
-    """"Follow the regularized leader", for sparse linear models (McMahan et al., 2013)."""
+    """ "Follow the regularized leader", for sparse linear models (McMahan et al., 2013)."""
 
     learning_rate: LearningRate = 0.001
     """The step size."""
@@ -220,6 +218,5 @@ class Ftrl(Optimizer):
 
 # Keras takes the class's name in any case; its files hold either.
 SHORT_NAMES = {
-    cls.__name__.lower(): cls
-    for cls in (SGD, Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lion, Nadam, RMSprop)
+    cls.__name__.lower(): cls for cls in (SGD, Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lion, Nadam, RMSprop)
 }

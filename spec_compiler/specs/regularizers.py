@@ -1,7 +1,5 @@
 """Penalties on a weight or an output, added to the loss."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from spec_compiler.specs.base import FrozenSpec

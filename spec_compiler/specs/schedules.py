@@ -3,8 +3,6 @@
 A schedule is called with the number of steps done and returns a plain number: nothing of it lives on a device.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Self
 

@@ -1,7 +1,5 @@
 """How a model is trained: what `compile` and `fit` take, as a file's `training:` section or Keras's `compile_config`."""
 
-from __future__ import annotations
-
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """Activations that are layers: elementwise functions with arguments, or weights, of their own."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 

@@ -1,8 +1,6 @@
 """Attention with several heads, whose queries, keys and values are projections."""
 
-from __future__ import annotations
-
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 
@@ -56,7 +54,7 @@ class ProjectedAttention(LayerSpec):
     unstated = ("flash_attention",)
 
     @model_validator(mode="after")
-    def _flash(self) -> ProjectedAttention:
+    def _flash(self) -> Self:
         if self.flash_attention and self.dropout:
             raise ValueError(f"flash_attention cannot drop scores, but dropout is {self.dropout}")
         return self
@@ -113,7 +111,7 @@ class MultiHeadAttention(ProjectedAttention):
     )  # fmt: skip
 
     @model_validator(mode="after")
-    def _value_dim(self) -> MultiHeadAttention:
+    def _value_dim(self) -> Self:
         if self.value_dim is None:
             self.__dict__["value_dim"] = self.key_dim
         return self
@@ -149,7 +147,9 @@ class MultiHeadAttention(ProjectedAttention):
             return tuple(range(1, rank - 1))
         found = tuple(axis + rank if axis < 0 else axis for axis in self.attention_axes)
         if len(set(found)) < len(found) or not found or not all(0 < axis < rank - 1 for axis in found):
-            message = f"attention_axes {list(self.attention_axes)} must be some of the axes 1 to {rank - 2} of the input"
+            message = (
+                f"attention_axes {list(self.attention_axes)} must be some of the axes 1 to {rank - 2} of the input"
+            )
             raise ShapeError(message)
         return found
 
@@ -182,7 +182,7 @@ class GroupQueryAttention(ProjectedAttention):
     )  # fmt: skip
 
     @model_validator(mode="after")
-    def _groups(self) -> GroupQueryAttention:
+    def _groups(self) -> Self:
         if self.num_query_heads % self.num_key_value_heads:
             counts = f"num_query_heads={self.num_query_heads}, num_key_value_heads={self.num_key_value_heads}"
             raise ValueError(f"every head of keys and values serves as many query heads, but {counts}")

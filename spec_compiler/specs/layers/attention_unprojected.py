@@ -1,7 +1,5 @@
 """Attention without projections, over a list of query, value and, where it is another, key."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Literal
 
 from spec_compiler.specs.base import LayerSpec, MaskRule, Variable

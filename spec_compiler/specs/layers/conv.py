@@ -1,8 +1,6 @@
 """Convolutions. Kernels are Keras's: (*kernel_size, channels in per group, filters)."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import model_validator
 
@@ -149,7 +147,7 @@ class BaseConv(Filtered):
     """Number of groups the channels are split in, each convolved on its own."""
 
     @model_validator(mode="after")
-    def _possible(self) -> BaseConv:
+    def _possible(self) -> Self:
         self.forbid_strided_dilation()
         if self.filters % self.groups:
             raise ValueError(f"groups={self.groups} must divide filters={self.filters}")

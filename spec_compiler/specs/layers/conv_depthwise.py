@@ -1,7 +1,5 @@
 """Convolutions of each channel on its own: depthwise, and with a mixing of the channels after it, separable."""
 
-from __future__ import annotations
-
 from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import Variable
 from spec_compiler.specs.initializers import GlorotUniform

@@ -1,9 +1,7 @@
 """Transposed convolutions: what a convolution does to a gradient. Kernels are (*kernel_size, filters, channels in)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from pydantic import model_validator
 
@@ -36,7 +34,7 @@ class BaseConvTranspose(Filtered):
         output_padding: tuple[int, ...] | None
 
     @model_validator(mode="after")
-    def _possible(self) -> BaseConvTranspose:
+    def _possible(self) -> Self:
         self.forbid_strided_dilation()
         for window in self.windows():
             if window.output_padding is not None and window.output_padding >= window.stride:

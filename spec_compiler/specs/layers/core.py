@@ -1,7 +1,5 @@
 """The layers every model is made of: inputs, dense projections, embeddings."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from pydantic import model_validator

@@ -1,10 +1,8 @@
 """A dense projection whose axes an einsum equation names."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
@@ -33,7 +31,7 @@ class Equation:
     elided: str
 
     @classmethod
-    def parse(cls, text: str) -> Equation:
+    def parse(cls, text: str) -> Self:
         """The equation that `text` states; ValueError when it is none."""
         match = _EQUATION.fullmatch(text)
         form = "'ab,bc->ac', with '...' before or behind the letters of both input and output at most"
@@ -98,7 +96,7 @@ class EinsumDense(LayerSpec):
     """Keras's field for quantized layers; only null can be built."""
 
     @model_validator(mode="after")
-    def _axes(self) -> EinsumDense:
+    def _axes(self) -> Self:
         letters = self.parsed
         unknown = [letter for letter in self.bias_axes or "" if letter not in letters.given]
         if unknown or self.bias_axes == "":

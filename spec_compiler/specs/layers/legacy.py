@@ -1,7 +1,5 @@
 """Layers that only old Keras had, and that files of its day still hold; arguments go by Keras's later names."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator

@@ -1,8 +1,6 @@
 """Layers that make one tensor of several: elementwise, along an axis, or by a product of matrices."""
 
-from __future__ import annotations
-
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import model_validator
 
@@ -142,7 +140,7 @@ class Dot(Merging):
     """Whether both are brought to length 1 along their axes first, which makes the output the cosine."""
 
     @model_validator(mode="after")
-    def _two(self) -> Dot:
+    def _two(self) -> Self:
         if isinstance(self.axes, tuple) and len(self.axes) != 2:
             raise ValueError(f"axes must be one axis, or two, got {list(self.axes)}")
         return self

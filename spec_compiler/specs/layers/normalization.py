@@ -1,9 +1,7 @@
 """Layers that bring values to mean 0 and variance 1, or to length 1, over some of the axes."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import model_validator
 
@@ -96,7 +94,7 @@ class BatchNormalization(Affine):
     """Whether devices share their statistics; on one device it changes nothing."""
 
     @model_validator(mode="after")
-    def _buildable(self) -> BatchNormalization:
+    def _buildable(self) -> Self:
         if self.renorm:
             raise ValueError("renorm: batch renormalization cannot be built; only false can")
         return self
@@ -138,7 +136,7 @@ class LayerNormalization(Affine):
     """Keras's old flag, whose arithmetic was wrong; only false can be built. RMSNormalization is what it meant."""
 
     @model_validator(mode="after")
-    def _buildable(self) -> LayerNormalization:
+    def _buildable(self) -> Self:
         if self.rms_scaling:
             raise ValueError("rms_scaling: the old scaling cannot be built; use RMSNormalization")
         return self
@@ -171,7 +169,7 @@ class GroupNormalization(Affine):
     """The channels' axis."""
 
     @model_validator(mode="after")
-    def _positive(self) -> GroupNormalization:
+    def _positive(self) -> Self:
         if self.groups < 1 and self.groups != -1:
             raise ValueError(f"groups must be positive, or -1 for one a channel, got {self.groups}")
         return self

@@ -1,8 +1,6 @@
 """Operations as nodes of a graph: arithmetic and function calls that a functional model holds without a layer."""
 
-from __future__ import annotations
-
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 
@@ -25,7 +23,7 @@ class OpSpec(LayerSpec):
     takes_list: ClassVar[bool] = False
 
     @model_validator(mode="after")
-    def _known(self) -> OpSpec:
+    def _known(self) -> Self:
         operation = find(self.op)
         if operation is None:
             raise ValueError(f"there is no operation '{self.op}'")

@@ -1,7 +1,5 @@
 """Layers that put zeros around the spatial axes, or cut their ends off."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema

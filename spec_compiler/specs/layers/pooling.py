@@ -1,8 +1,6 @@
 """Pooling: windows of each channel become one number, its largest or its mean."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from pydantic import model_validator
 
@@ -24,7 +22,7 @@ class Pooling(Spatial):
     """`valid`: whole windows alone; `same`: a window for every stride, those at the edges cut short."""
 
     @model_validator(mode="after")
-    def _default_strides(self) -> Pooling:
+    def _default_strides(self) -> Self:
         if self.strides is None:
             # Written past the assignment's validation, which would come back here.
             self.__dict__["strides"] = self.pool_size

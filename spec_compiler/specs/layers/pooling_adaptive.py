@@ -1,7 +1,5 @@
 """Pooling to a size of the output that is given."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from spec_compiler.specs.layers.conv import Spatial

@@ -1,7 +1,5 @@
 """Pooling over all of an image or a sequence: each channel becomes one number."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from spec_compiler.specs.base import MaskRule

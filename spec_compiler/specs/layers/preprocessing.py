@@ -1,8 +1,6 @@
 """Layers that bring data to the form a network takes."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
@@ -87,7 +85,7 @@ class Normalization(LayerSpec):
     supports_masking: ClassVar[bool] = True
 
     @model_validator(mode="after")
-    def _pair(self) -> Normalization:
+    def _pair(self) -> Self:
         if (self.mean is None) != (self.variance is None):
             raise ValueError("mean and variance go together: state both or neither")
         if self.mean is not None:

@@ -3,8 +3,6 @@
 A cell computes one step; `LSTM` is `LSTMCell` run over the steps of a sequence, `RNN` runs whichever cells it is given.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence as SequenceOf
 from typing import Any, ClassVar, Literal
 
@@ -98,6 +96,7 @@ class BaseCell(LayerSpec):
     def starting_bias(self) -> Initializer:
         """What the bias starts from."""
         return self.bias_initializer  # type: ignore[no-any-return]
+
 
 class SimpleRNNCell(BaseCell):
     """One step of the plain recurrent layer: `activation(x @ kernel + h @ recurrent_kernel + bias)`."""

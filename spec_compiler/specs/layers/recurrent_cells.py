@@ -1,7 +1,5 @@
 """A recurrent layer of whichever cells it is given."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any

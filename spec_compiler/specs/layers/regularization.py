@@ -1,7 +1,5 @@
 """Layers that regularize: noise in training, nothing in inference; a penalty on what passes."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from spec_compiler.specs.base import LayerSpec

@@ -1,8 +1,6 @@
 """Layers that move elements about: flatten, reshape, permute, repeat. None computes anything, none passes a mask on."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -55,7 +53,7 @@ class Reshape(LayerSpec):
     """Lengths of the axes behind the batch axis; -1 for what is left."""
 
     @model_validator(mode="after")
-    def _bounded(self) -> Reshape:
+    def _bounded(self) -> Self:
         if self.size > MAX_SIZE:
             raise ValueError(f"target_shape {list(self.target_shape)} has more than {MAX_SIZE} elements")
         return self
@@ -94,7 +92,7 @@ class Permute(LayerSpec):
     """The input's axes in the output's order, counted from 1: [2, 1] swaps two axes."""
 
     @model_validator(mode="after")
-    def _permutation(self) -> Permute:
+    def _permutation(self) -> Self:
         n = len(self.dims)
         if sorted(self.dims) != list(range(1, n + 1)):
             raise ValueError(

@@ -1,7 +1,5 @@
 """Upsampling: each spatial axis becomes a whole number of times as long."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema

@@ -1,9 +1,7 @@
 """Layers around a layer."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -48,7 +46,7 @@ class Bidirectional(LayerSpec):
         return config
 
     @model_validator(mode="after")
-    def _directions(self) -> Bidirectional:
+    def _directions(self) -> Self:
         for layer in (self.layer, self.backward_layer):
             if layer is not None and not all(hasattr(layer, name) for name in (*COMMON, "go_backwards")):
                 raise ValueError(f"expected a recurrent layer, got {type(layer).__name__}")
