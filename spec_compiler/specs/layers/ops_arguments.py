@@ -39,7 +39,7 @@ def check(annotation: str, value: Any) -> Any:
     if optional and value is None:
         return None
     if annotation.startswith("Literal"):
-        choices = re.findall(r'"([^"]*)"', annotation)
+        choices = re.findall(r"['\"](.*?)['\"]", annotation)
         if value not in choices:
             raise ValueError(f"expected one of {', '.join(choices)}")
         return value
