@@ -10,7 +10,10 @@ from typing import Any, NoReturn
 
 import click
 
-CLEAN, FINDINGS, BUG, INTERRUPTED = 0, 1, 3, 130
+CLEAN, FINDINGS, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
+
+OPTIONAL = ("torch", "numpy", "safetensors", "rich", "h5py")
+"""What only commands that compute need: the others run where it is not installed."""
 
 COMMANDS = {
     "validate": "Check model files.",
@@ -115,6 +118,9 @@ def _failed(error: Exception) -> int:
         name = f"'{plain(str(error.filename))}': " if error.filename else ""
         click.echo(f"spec-compiler: {name}{plain(error.strerror or str(error))}", err=True)
         return FINDINGS
+    if isinstance(error, ModuleNotFoundError) and error.name in OPTIONAL:
+        click.echo(f"spec-compiler: {error.name} is not installed\n  help: pip install {error.name}", err=True)
+        return USAGE
     if os.environ.get("SPEC_COMPILER_DEBUG"):
         import traceback
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from yaml import MarkedYAMLError, YAMLError
+from yaml.error import Mark
 from yaml.reader import ReaderError
 
 from spec_compiler.diagnostics import ENCODING, LIMIT_EXCEEDED, SYNTAX_ERROR, show
@@ -56,9 +57,17 @@ def explain(error: YAMLError | ValueError | OverflowError, text: str) -> Fault:
         return Fault(LIMIT_EXCEEDED, "the document is nested too deep", at, at + 1)
     message, help = _say(error.problem or "not YAML", text, at)
     context = error.context_mark
+    message = _item_out_of_line(text, mark, context) or message
     if help is None and context is not None and context.index < at:
         help = f"what is open here began in line {context.line + 1}, column {context.column + 1}"
     return Fault(SYNTAX_ERROR, message, at, at + 1, help)
+
+
+def _item_out_of_line(text: str, mark: Mark | None, context: Mark | None) -> str | None:
+    """What is wrong with a list's item that is indented otherwise than those above it."""
+    if mark is None or context is None or text[mark.index : mark.index + 2] != "- " or text[context.index] != "-":
+        return None
+    return f"this '-' stands in column {mark.column + 1}, and those of the list above it in column {context.column + 1}"
 
 
 def _say(problem: str, text: str, at: int) -> tuple[str, str | None]:

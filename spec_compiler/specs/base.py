@@ -25,6 +25,9 @@ class SpecObject(BaseModel):
     kind: ClassVar[str]
     """Which closed table the class belongs to (`layer`, `initializer`, …)."""
 
+    called: ClassVar[str] = ""
+    """What messages call the class where Keras has none of its name; empty: the class's name."""
+
     trusts_defaults: ClassVar[bool] = False
     """Whether an object made without arguments is taken unvalidated: its defaults are right as they stand."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ def report_faults(
 
     The arguments in `skip` are passed over: what is wrong with them has been reported.
     """
+    called = cls.called or cls.__name__
     for fault in error.errors(include_url=False):
         loc = tuple(part for part in fault["loc"] if isinstance(part, (str, int)))
         field = str(loc[0]) if loc else ""
@@ -42,10 +44,10 @@ def report_faults(
         if fault["type"] == "extra_forbidden":
             help = partial(did_you_mean, field, cls.model_fields)
             reporter.report(
-                UNKNOWN_ARGUMENT, f"{cls.__name__} has no argument '{field}'", (*path, field), help=help, on_key=True
+                UNKNOWN_ARGUMENT, f"{called} has no argument '{field}'", (*path, field), help=help, on_key=True
             )
         elif fault["type"] == "missing":
-            reporter.report(MISSING_ARGUMENT, f"{cls.__name__} needs the argument '{field}'", path)
+            reporter.report(MISSING_ARGUMENT, f"{called} needs the argument '{field}'", path)
         elif "error" in fault.get("ctx", {}) and fault["type"] == "invalid_object":
             inner = fault["ctx"]
             report_faults(inner["error"], inner["class"], (*path, *loc, *inner["at"]), reporter)
@@ -58,7 +60,8 @@ def _report_value(fault: Any, cls: type[SpecObject], path: tuple[str | int, ...]
     at = context.get("at", ())
     path = (*path, *at)
     message = fault["msg"].removeprefix("Value error, ")
-    where = f"{cls.__name__}.{fault['loc'][0]}: " if fault["loc"] else f"{cls.__name__}: "
+    called = cls.called or cls.__name__
+    where = f"{called}.{fault['loc'][0]}: " if fault["loc"] else f"{called}: "
     if fault["type"] == "unknown_object":
         on_key = at[-1:] not in ((), ("class_name",))
         reporter.report(UNKNOWN_OBJECT, where + message, path, help=context.get("help") or None, on_key=on_key)
@@ -68,4 +71,10 @@ def _report_value(fault: Any, cls: type[SpecObject], path: tuple[str | int, ...]
         return
     message = message[0].lower() + message[1:]
     got = "" if fault["type"] in ("object_form", "invalid_object", "value_error") else f", got {show(fault['input'])}"
-    reporter.report(INVALID_VALUE, where + message.replace("input should be", "expected") + got, path)
+    reporter.report(INVALID_VALUE, where + _expected(message) + got, path)
+
+
+def _expected(message: str) -> str:
+    """pydantic's `input should be greater than 0` in our words: `expected a number greater than 0`."""
+    message = message.replace("input should be", "expected")
+    return re.sub("^expected (greater|less) than", r"expected a number \1 than", message)

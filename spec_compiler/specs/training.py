@@ -70,6 +70,7 @@ class FitSpec(SpecObject):
     """What `fit` takes of a file."""
 
     kind = "training"
+    called = "training.fit"
 
     batch_size: PositiveInt = 32
     """Samples a step."""
@@ -91,6 +92,7 @@ class TrainingSpec(SpecObject):
     """How to train the model: `optimizer`, `loss`, `metrics`, and what `fit` takes."""
 
     kind = "training"
+    called = "training"
 
     optimizer: OptimizerField = None
     """A name or an object; None: `rmsprop`, as in Keras."""

@@ -136,7 +136,7 @@ def test_validate_checks_shapes_too() -> None:
 def test_faults_of_a_mapping_in_hand_stand_at_their_path() -> None:
     layers = [{"class_name": "Dense", "config": {"units": 0}}]
     report = validate({"model_config": {"class_name": "Sequential", "config": {"layers": layers}}})
-    assert str(report) == "model_config.config.layers[0].config.units: Dense.units: expected greater than 0, got 0 [SC104]"
+    assert str(report) == "model_config.config.layers[0].config.units: Dense.units: expected a number greater than 0, got 0 [SC104]"
 
 
 def test_json_in_a_json_string_in_a_wrapping_is_opened() -> None:
