@@ -18,9 +18,14 @@ _HOMES = {
     "SpecError": "diagnostics",
     "Input": "specs.functional",
     "register_layer": "specs.registry",
+    "LayerSpec": "specs.base",
+    "Variable": "specs.base",
+    "ShapeError": "specs.shapes",
     "lower": "lowering.lower",
     "lowers": "lowering.table",
     "lowers_mask": "lowering.table",
+    "ModuleExpr": "lowering.expressions",
+    "Rule": "lowering.weights",
     "emit": "compiling",
     "load_model": "runtime.saving",
     "set_random_seed": "runtime.seeds",
@@ -51,13 +56,18 @@ if TYPE_CHECKING:
     from spec_compiler.loading import parse_spec as parse_spec
     from spec_compiler.loading import validate as validate
     from spec_compiler.loading import validate_text as validate_text
+    from spec_compiler.lowering.expressions import ModuleExpr as ModuleExpr
     from spec_compiler.lowering.lower import lower as lower
     from spec_compiler.lowering.table import lowers as lowers
     from spec_compiler.lowering.table import lowers_mask as lowers_mask
+    from spec_compiler.lowering.weights import Rule as Rule
     from spec_compiler.runtime.saving import load_model as load_model
     from spec_compiler.runtime.seeds import set_random_seed as set_random_seed
+    from spec_compiler.specs.base import LayerSpec as LayerSpec
+    from spec_compiler.specs.base import Variable as Variable
     from spec_compiler.specs.functional import Input as Input
     from spec_compiler.specs.registry import register_layer as register_layer
+    from spec_compiler.specs.shapes import ShapeError as ShapeError
 
 
 def __getattr__(name: str) -> Any:

@@ -66,12 +66,24 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Print the version."
 )
-def group() -> None:
+@click.option(
+    "--plugin", "plugins", multiple=True, metavar="MODULE", help="Python code with layers of your own to load."
+)
+def group(plugins: tuple[str, ...]) -> None:
     """A compiler for neural-network specs: model files in, PyTorch out.
 
     Model files are Keras JSON or YAML of any age, .keras archives, or short YAML. Commands end with 0 when all is well,
-    1 when something is wrong with a file, 2 when the command line is, and 3 when spec-compiler itself failed.
+    1 when something is wrong with a file, 2 when the command line or a plugin is, and 3 when spec-compiler itself
+    failed.
+
+    A plugin is a module, or a .py file, that registers layers with `register_layer` and `lowers`; its code is run.
+    --plugin may be given several times, before the command.
     """
+    if plugins:
+        from spec_compiler.cli import plugins as plugin_files
+
+        for plugin in plugins:
+            plugin_files.load(plugin)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -125,6 +137,9 @@ def _failed(error: Exception) -> int:
         import traceback
 
         traceback.print_exception(error)
+    if (plugin_modules := sys.modules.get("spec_compiler.cli.plugins")) and (told := plugin_modules.failed(error)):
+        click.echo(f"spec-compiler: {told}", err=True)
+        return USAGE
     what = plain(f"{type(error).__name__}: {error}")
     click.echo(f"spec-compiler: internal error: {what:.500} [{INTERNAL_ERROR.id}]", err=True)
     click.echo(

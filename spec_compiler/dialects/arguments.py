@@ -104,6 +104,17 @@ class Rules:
         if args.class_name != old and args.class_name in self.steps:
             self.steps[args.class_name](args)
 
+    def apply_to_own(self, args: Arguments, fields: Container[str]) -> None:
+        """Put into newer words what a user's own class shares with every layer; what it calls by an old name stays."""
+        if "*" in self.steps:
+            self.steps["*"](args)
+        for name, newer in self.renamed.get("*", {}).items():
+            if name not in fields and newer in fields:
+                args.rename(name, newer)
+        for name, harmless in self.silent.get("*", {}).items():
+            if name not in fields:
+                args.drop(name, harmless)
+
     def rename_object(self, config: dict[str, Any], class_name: str) -> dict[str, Any]:
         """The arguments of an initializer, regularizer or the like in the newer dialect's words."""
         table = {**self.objects.get("*", {}), **self.objects.get(class_name, {})}

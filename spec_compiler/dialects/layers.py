@@ -112,6 +112,11 @@ class LayerReader:
         named, path = item.named, item.path
         own = classes.registered(named)
         if own is not None:
+            for rules in self.rules:
+                rules.apply_to_own(args, own.model_fields)
+            if named.own_name in known.UNSAFE:
+                # The user's class stands in for the layer: what the file holds of it is not asked for.
+                args.values = {key: value for key, value in args.values.items() if key in own.model_fields}
             return own
         if classes.report_mismatch(named, path, self.reporter):
             return None

@@ -16,6 +16,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
 
+from spec_compiler.diagnostics import UNSUPPORTED, Diagnostic, SpecError
 from spec_compiler.specs.base import LayerSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,21 +53,23 @@ def lowers_mask(*specs: type[LayerSpec]) -> Callable[[F], F]:
 
 
 def lowering_of(spec: type[LayerSpec]) -> Callable[..., Any]:
-    """The function that lowers layers of this class; NotImplementedError where there is none."""
-    return _find(_lowerings, spec)
+    """The function that lowers layers of this class; SpecError where there is none."""
+    return _find(_lowerings, spec, "lowers")
 
 
 def mask_lowering_of(spec: type[LayerSpec]) -> Callable[..., Any]:
     """The function that computes the output mask of layers of this class."""
-    return _find(_masks, spec)
+    return _find(_masks, spec, "lowers_mask")
 
 
-def _find(table: dict[type[LayerSpec], Callable[..., Any]], spec: type[LayerSpec]) -> Callable[..., Any]:
+def _find(table: dict[type[LayerSpec], Callable[..., Any]], spec: type[LayerSpec], by: str) -> Callable[..., Any]:
     _load(spec.__module__)
     for cls in spec.__mro__:
         if cls in table:
             return table[cls]
-    raise NotImplementedError(f"{spec.__name__} has a spec but no lowering: register one with @lowers({spec.__name__})")
+    what = spec.__name__ if by == "lowers" else f"the mask of {spec.__name__}"
+    message = f"nothing says how {what} is computed"
+    raise SpecError([Diagnostic(UNSUPPORTED, message, help=f"register a function with @{by}({spec.__name__})")])
 
 
 @cache

@@ -105,6 +105,15 @@ class _Tracer(GraphAppendingTracer):
         node.meta["layer"] = self.layer
         return node
 
+    def create_arg(self, a: Any) -> Any:
+        if isinstance(a, torch.Tensor):
+            # It would be a constant of the graph without a place in the module, on whatever device it was made.
+            raise TypeError(
+                f"the lowering of layer '{self.layer}' computes with a tensor of its own: have the graph make it, as "
+                "`call.function(torch.arange, 5)` does, or keep it in a module's buffer"
+            )
+        return super().create_arg(a)
+
 
 class GraphLowering:
     """The lowering of one graph under way."""

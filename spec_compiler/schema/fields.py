@@ -6,7 +6,7 @@ import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
-from pydantic import WithJsonSchema
+from pydantic import PydanticUserError, TypeAdapter, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from spec_compiler.dialects.short.plain import stated
@@ -84,7 +84,16 @@ def _plain(annotation: Any) -> Schema:
         return {"type": "object", **keys, "additionalProperties": of_type(parts[1])}
     if isinstance(annotation, type) and issubclass(annotation, SpecObject):
         return arguments(annotation)
-    raise TypeError(f"no JSON Schema is known for {annotation!r}; state one in the field's type with WithJsonSchema")
+    return _as_pydantic_says(annotation)
+
+
+def _as_pydantic_says(annotation: Any) -> Schema:
+    """The schema of a type that no layer of Keras's has a field of; {}, anything, where pydantic has none to say."""
+    try:
+        schema = TypeAdapter(annotation).json_schema()
+    except PydanticUserError:
+        return {}
+    return {} if "$defs" in schema else schema
 
 
 def _any_of(schemas: list[Schema]) -> Schema:

@@ -26,14 +26,30 @@ KINDS = {
     "callback": "runtime.callbacks",
 }
 
+_MODELS = ("Functional", "Model", "Sequential")
 _registered_layers: dict[str, type[LayerSpec]] = {}
 
 L = TypeVar("L", bound="type[LayerSpec]")
 
 
 def register_layer(cls: L) -> L:
-    """Make a layer of your own known by its class name, in every format and in the JSON Schema."""
-    _registered_layers[cls.__name__] = cls
+    """Make a layer of your own known by its class name, in every format and in the JSON Schema.
+
+    Raises TypeError for what is no LayerSpec, and ValueError for a name that is taken.
+    """
+    from spec_compiler.specs.base import LayerSpec
+
+    if not (isinstance(cls, type) and issubclass(cls, LayerSpec)):
+        raise TypeError(f"register_layer takes a subclass of LayerSpec, got {cls!r}")
+    name = cls.__name__
+    if name in _MODELS or name in _module("layer").__all__:
+        raise ValueError(f"Keras has a layer '{name}': give yours another name")
+    held = _registered_layers.get(name)
+    # The same class once more is a notebook's cell run again.
+    if held is not None and (held.__module__, held.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ValueError(f"a layer '{name}' is registered already, by {held.__module__}: give yours another name")
+    cls.model_rebuild()  # what is wrong with the fields' types is said here, not in the first file that is read
+    _registered_layers[name] = cls
     return cls
 
 
