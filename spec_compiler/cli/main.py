@@ -101,6 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
+    # Looking for plugins, pydantic reads the metadata of every installed distribution: a tenth of a small `validate`.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         code = group.main(arguments, prog_name="spec-compiler", standalone_mode=False)
     except click.ClickException as error:

@@ -68,6 +68,6 @@ class UnitNorm(Constraint):
     """Axes that a norm is taken over: 0 for each unit of a Dense kernel, [0, 1, 2] for each filter of a Conv2D's."""
 
 
-SHORT_NAMES: dict[str, type[Constraint]] = {"maxnorm": MaxNorm, "nonneg": NonNeg, "unitnorm": UnitNorm}
+SHORT_NAMES = {"maxnorm": "MaxNorm", "nonneg": "NonNeg", "unitnorm": "UnitNorm"}
 
 __all__ = ["MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"]

@@ -292,14 +292,14 @@ def _check_axes(initializer: VarianceScaling | FanScaling, shape: tuple[int, ...
             raise ShapeError(f"{type(initializer).__name__} has axis {axis}, but the weight has shape {show(shape)}")
 
 
-SHORT_NAMES: dict[str, type[Initializer]] = {
-    "IdentityInitializer": Identity,
-    "OrthogonalInitializer": Orthogonal,
-    "STFTInitializer": STFT,
-    "normal": RandomNormal,
-    "one": Ones,
-    "uniform": RandomUniform,
-    "zero": Zeros,
+SHORT_NAMES = {
+    "IdentityInitializer": "Identity",
+    "OrthogonalInitializer": "Orthogonal",
+    "STFTInitializer": "STFT",
+    "normal": "RandomNormal",
+    "one": "Ones",
+    "uniform": "RandomUniform",
+    "zero": "Zeros",
 }
 
 __all__ = [

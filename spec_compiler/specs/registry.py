@@ -67,9 +67,8 @@ def find(kind: str, name: str) -> type[SpecObject] | None:
     if kind == "layer" and name in _registered_layers:
         return _registered_layers[name]
     module = _module(kind)
-    if name in module.__all__:
-        return getattr(module, name)  # type: ignore[no-any-return]
-    return _short_names(kind).get(name)
+    name = name if name in module.__all__ else _short_names(kind).get(name, "")
+    return getattr(module, name) if name else None
 
 
 def names(kind: str) -> list[str]:
@@ -90,10 +89,9 @@ def _module(kind: str) -> Any:
 
 
 @cache
-def _short_names(kind: str) -> dict[str, type[SpecObject]]:
-    """`snake_case` names, and the module's own `SHORT_NAMES` (name -> class)."""
+def _short_names(kind: str) -> dict[str, str]:
+    """Class names by their `snake_case`, and by the module's own `SHORT_NAMES`."""
     if kind == "layer":
         return {}
     module = _module(kind)
-    table = {snake_case(name): getattr(module, name) for name in module.__all__}
-    return table | getattr(module, "SHORT_NAMES", {})
+    return {snake_case(name): name for name in module.__all__} | getattr(module, "SHORT_NAMES", {})

@@ -57,6 +57,6 @@ class OrthogonalRegularizer(Regularizer):
             raise ShapeError(f"OrthogonalRegularizer compares {self.mode}, and a weight of {show(shape)} has but one")
 
 
-SHORT_NAMES: dict[str, type[Regularizer]] = {"l1_l2": L1L2}
+SHORT_NAMES = {"l1_l2": "L1L2"}
 
 __all__ = ["L1", "L1L2", "L2", "OrthogonalRegularizer"]

@@ -1,12 +1,9 @@
 """Every layer, by family. This table is the closed registry that names in a file are looked up in.
-
-A family is imported when the first of its layers is asked for, so that a check of three layers pays for three.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from spec_compiler.specs.families import families
 
 _FAMILIES = {
     "core": "InputLayer Dense Embedding ReversibleEmbedding Identity Masking",
@@ -41,15 +38,7 @@ _FAMILIES = {
     "legacy": "Highway MaxoutDense ThresholdedReLU ParametricSoftplus SReLU",
 }
 
-_FAMILY_OF = {name: family for family, names in _FAMILIES.items() for name in names.split()}
-
-__all__ = list(_FAMILY_OF)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _FAMILY_OF:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(import_module(f"{__name__}.{_FAMILY_OF[name]}"), name)
+__all__, __getattr__ = families(__name__, _FAMILIES)
 
 
 def __dir__() -> list[str]:
