@@ -83,6 +83,12 @@ def _signature(operation: Operation) -> inspect.Signature:
     return inspect.Signature(found)
 
 
+def _listed(parameter: inspect.Parameter, value: Any) -> Any:
+    """One number alone as the list that Keras's class takes: `reshape(x, 24)`."""
+    is_list = str(parameter.annotation).removesuffix(" | None") in ("Ints", "Lengths")
+    return [value] if is_list and isinstance(value, int) else value
+
+
 def _placed(operation: Operation, arguments: dict[str, Any]) -> Any:
     args: list[Any] = []
     kwargs = {}
@@ -94,5 +100,5 @@ def _placed(operation: Operation, arguments: dict[str, Any]) -> Any:
             kwargs[parameter.name] = value
         else:
             args.append(value)
-    settings = {parameter.name: arguments[parameter.name] for parameter in operation.settings}
+    settings = {parameter.name: _listed(parameter, arguments[parameter.name]) for parameter in operation.settings}
     return OpSpec(op=operation.name, arguments=settings)(*args, **kwargs)

@@ -184,6 +184,10 @@ class OpCall:
         given = function(*map(self.meta, xs)).dtype
         return y if given == torch_dtype(wanted) else y.to(torch_dtype(wanted))
 
+    def parts(self, found: Proxy) -> Any:
+        """As many proxies as the operation has outputs, of a tuple of them."""
+        return found[0] if len(self.outputs) == 1 else self.call.outputs(found)
+
 
 def _rank_of(*metas: Any) -> tuple[int, ...]:
     return (2,) * max(meta.dim() if isinstance(meta, torch.Tensor) else 0 for meta in metas)

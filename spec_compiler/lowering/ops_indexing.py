@@ -62,7 +62,8 @@ def Take(op: OpCall, x: Proxy, indices: Any, *, axis: int | None) -> Any:
     axis %= op.rank(x) if axis else 1
     before = (slice(None),) * axis
     places = _places(op, indices)
-    return x[(*before, places) if before else places]
+    # A list of lists alone would be taken for an index an axis.
+    return x[(*before, places) if before or isinstance(places, list) else places]
 
 
 def _places(op: OpCall, indices: Any) -> Any:

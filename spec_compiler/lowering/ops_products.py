@@ -78,8 +78,15 @@ def CDist(op: OpCall, x: Proxy, y: Proxy) -> Any:
 @lowering
 def Correlate(op: OpCall, x1: Proxy, x2: Proxy, *, mode: str) -> Any:
     x1, x2 = op.cast(x1, op.dtype), op.cast(x2, op.dtype)
-    m = op.type(x2).shape[0]
+    n, m = op.type(x1).shape[0], op.type(x2).shape[0]
     assert m is not None
-    padding = {"padding": m - 1} if mode != "valid" and m > 1 else {}
+    shorter = n is not None and n < m
+    padding = {"padding": m - 1} if (mode != "valid" or shorter) and m > 1 else {}
     y = F.conv1d(x1.view(1, 1, -1), x2.view(1, 1, -1), **padding).view(-1)
+    if mode == "full":
+        return y
+    if shorter:
+        # numpy exchanges the two and turns the result around.
+        assert n is not None
+        return y.narrow(0, n // 2, m) if mode == "same" else y.narrow(0, n - 1, m - n + 1)
     return y.narrow(0, (m - 1) // 2, x1.size(0)) if mode == "same" else y

@@ -192,9 +192,10 @@ def Nanprod(op: OpCall, x: Proxy, *, axis: Any, keepdims: bool) -> Any:
 def Nanvar(op: OpCall, x: Proxy, *, axis: Any, keepdims: bool) -> Any:
     x = op.as_float(x)
     args, kwargs = over(op, x, axis, True)
-    apart = (x - x.nanmean(*args, **kwargs)).square()
+    # Where there is no number zero is squared, whose gradient is a number.
+    apart = torch.where(torch.isnan(x), 0.0, x - x.nanmean(*args, **kwargs)).square()  # type: ignore[call-overload]
     args, kwargs = over(op, x, axis, keepdims)
-    return apart.nanmean(*args, **kwargs)
+    return apart.sum(*args, **kwargs) / torch.isnan(x).logical_not().sum(*args, **kwargs)
 
 
 @lowering
@@ -225,7 +226,7 @@ def _over_several(x: Proxy, q: Any, function: Any, dims: list[int], rank: int, k
     """torch takes one axis: the axes are moved to the end and become one, which is spread out again where it stays."""
     last = tuple(range(-len(dims), 0))
     y = function(x.movedim(tuple(dims), last).flatten(-len(dims)), q, dim=-1, **{**stated, "keepdim": False})
-    for dim in sorted(dims) if keepdims else ():
+    for dim in sorted(dims, reverse=True) if keepdims else ():
         y = y.unsqueeze(dim - rank)
     return y
 

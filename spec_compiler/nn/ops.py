@@ -40,6 +40,15 @@ def spaced(start: Tensor, stop: Tensor, num: int, endpoint: bool = True) -> Tens
     return start + steps.view(-1, *[1] * (stop - start).dim()) * (stop - start)
 
 
+def powers(x: Tensor, count: int | None = None, increasing: bool = False) -> Tensor:
+    """The first `count` powers of each number, as many as there are numbers for None: (n,) -> (n, count).
+
+    It is `torch.vander`, which has no gradient.
+    """
+    exponents = torch.arange(len(x) if count is None else count, dtype=x.dtype, device=x.device)
+    return x.unsqueeze(1) ** (exponents if increasing else exponents.flip(0))
+
+
 def one_hot(x: Tensor, num_classes: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """1 at each class, 0 elsewhere, along a new last axis; what is no class is all zeros."""
     return (x.unsqueeze(-1) == torch.arange(num_classes, device=x.device)).to(dtype)

@@ -188,6 +188,4 @@ def Correlate(x1: TensorType, x2: TensorType, *, mode: Literal["valid", "same", 
         raise ShapeError("the length of the second must be known")
     if n is None:
         return TensorType((None,), dtype)
-    if m > n:
-        raise ShapeError(f"the second, of length {m}, is not to be longer than the first, of length {n}")
-    return TensorType(({"valid": n - m + 1, "same": n, "full": n + m - 1}[mode],), dtype)
+    return TensorType(({"valid": abs(n - m) + 1, "same": max(n, m), "full": n + m - 1}[mode],), dtype)

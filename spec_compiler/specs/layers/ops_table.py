@@ -31,7 +31,7 @@ from spec_compiler.specs.types import Layout
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FAMILIES = ["ops_elementwise", "ops_activations", "ops_reductions", "ops_arranging", "ops_indexing", "ops_products", "ops_linalg", "ops_signal", "ops_nn", "ops_convolutions", "ops_image"]
+FAMILIES = ["ops_elementwise", "ops_activations", "ops_reductions", "ops_arranging", "ops_joining", "ops_grids", "ops_indexing", "ops_products", "ops_linalg", "ops_signal", "ops_nn", "ops_convolutions", "ops_image"]
 """The files of the table, here and in `lowering/`."""
 
 _operations: dict[str, Operation] = {}

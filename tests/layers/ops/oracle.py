@@ -2,7 +2,8 @@
 
 ```yaml
 - op: sum mean                            # functions of keras.ops; the case is run for each
-  inputs: [[3, 4]]                        # shapes without the batch axis, or {shape: …, dtype: int32, low: 0, high: 5}
+  inputs: [[3, 4]]                        # shapes without the batch axis, or {shape: …, dtype: int32, low: 0, high: 5};
+                                          # {whole: true}: with it, or without any; {unknown: [1]}: axes of unknown length
   args: [$0, 2]                           # the call's arguments, $0 being the first input; left out: the inputs
   kwargs: {keepdims: true}
   grid: {axis: [null, 1, [1, 2]]}         # more keyword arguments, expanded by product
@@ -13,8 +14,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import operator
 import zlib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +61,10 @@ class Case:
     wrong: list[str] = field(default_factory=list)
     """What Keras has wrong, and is not compared: `shape`, `dtype` of the symbolic tensor, what a `model` of it computes
     (its function on tensors is held to instead), the `numbers` themselves."""
+    held_to: str = "keras"
+    """What the numbers are held to: `keras`, or `numpy` where Keras goes wrong on torch, or not at all."""
     gradient: bool = True
-    """Whether gradients are compared."""
+    """Whether gradients are compared, those of Keras."""
     why: str = ""
     """Why something is not compared."""
 
@@ -77,7 +81,9 @@ def load(path: Path) -> list[Case]:
         for values in itertools.product(*grid.values()):
             point = dict(zip(grid, values, strict=True))
             own = {key: point.pop(key) for key in list(point) if key in _OWN}
-            label = ",".join(f"{key}={value}".replace(" ", "") for key, value in {**point, **own}.items() if key != "op")
+            label = ",".join(
+                f"{key}={value}".replace(" ", "") for key, value in {**point, **own}.items() if key != "op"
+            )
             case = {**entry, **own, "kwargs": {**entry.get("kwargs", {}), **point}}
             found.append(Case(id=f"{path.stem}:{number}-{own['op']}({label})", **case))
     return found
@@ -97,7 +103,7 @@ def arrays_of(case: Case) -> list[np.ndarray[Any, Any]]:
 def _drawn(case: Case, stated: Any, rng: np.random.Generator) -> np.ndarray[Any, Any]:
     given = stated if isinstance(stated, dict) else {"shape": stated}
     dtype = given.get("dtype", case.dtype)
-    size = given["shape"] if case.whole else [BATCH, *given["shape"]]
+    size = given["shape"] if _is_whole(case, given) else [BATCH, *given["shape"]]
     if "values" in given:
         return np.array(given["values"], dtype)
     if dtype == "bool":
@@ -127,8 +133,8 @@ def _put(value: Any, inputs: list[Any]) -> Any:
         return ...
     if isinstance(value, dict) and set(value) == {"slice"}:
         return slice(*value["slice"])
-    if isinstance(value, dict) and set(value) == {"array"}:
-        return np.array(value["array"], "float32")
+    if isinstance(value, dict) and "array" in value:
+        return np.array(value["array"], value.get("dtype", "float32"))
     if isinstance(value, dict) and set(value) == {"tuple"}:
         return tuple(_put(item, inputs) for item in value["tuple"])
     if isinstance(value, dict):
@@ -157,7 +163,7 @@ def make_pair(case: Case) -> Pair:
     """The case's model in Keras, and its graph in ours."""
     keras.utils.clear_session(free_memory=False)  # A garbage collection a case is most of the time.
     arrays = arrays_of(case)
-    shapes = [a.shape if case.whole else (None, *a.shape[1:]) for a in arrays]
+    shapes = [_stated(case, stated, a.shape) for stated, a in zip(case.inputs, arrays, strict=True)]
     dtypes = [_dtype(case, stated) for stated in case.inputs]
     pairs = zip(shapes, dtypes, strict=True)
     inputs = [keras.Input(batch_shape=s, dtype=d, name=f"x{i}") for i, (s, d) in enumerate(pairs)]
@@ -172,12 +178,33 @@ def make_pair(case: Case) -> Pair:
     return Pair(case, arrays, model, document, graph, write(spec))
 
 
+def _is_whole(case: Case, stated: Any) -> bool:
+    return case.whole or (isinstance(stated, dict) and bool(stated.get("whole")))
+
+
+def _stated(case: Case, stated: Any, shape: tuple[int, ...]) -> tuple[int | None, ...]:
+    """The shape of an input as the model states it."""
+    unknown = {
+        *(() if _is_whole(case, stated) else (0,)),
+        *(stated.get("unknown", ()) if isinstance(stated, dict) else ()),
+    }
+    return tuple(None if i in unknown else n for i, n in enumerate(shape))
+
+
 def _dtype(case: Case, stated: Any) -> str:
     return stated.get("dtype", case.dtype) if isinstance(stated, dict) else case.dtype
 
 
 def _keras_function(name: str) -> Any:
     return getattr(keras.ops, name, None) or getattr(keras.ops.image, name)
+
+
+def in_numpy(case: Case, arrays: list[np.ndarray[Any, Any]]) -> list[torch.Tensor]:
+    """What numpy makes of the case."""
+    function = operator.getitem if case.op == "get_item" else getattr(np, case.op)
+    kwargs = {key: tuple(value) if isinstance(value, list) else value for key, value in case.kwargs.items()}
+    outputs = called(function, replace(case, kwargs=kwargs), arrays)
+    return [torch.from_numpy(np.array(y)) for y in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]
 
 
 def written_in_python(case: Case, pair: Pair) -> list[dict[str, Any]]:
