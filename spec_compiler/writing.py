@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -20,6 +21,9 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
         with beside.open("xb") as file:
             file.write(content)
         beside.replace(target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)  # whoever reads the message never heard of the file beside
         raise

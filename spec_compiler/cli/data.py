@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from spec_compiler.diagnostics import DATA_MISMATCH, UNSAFE_PATH, Diagnostic, Span, SpecError
+from spec_compiler.diagnostics import BAD_TRAINING, DATA_MISMATCH, UNSAFE_PATH, Diagnostic, Span, SpecError
 
 if TYPE_CHECKING:
     from spec_compiler.runtime.data_tables import Part, Table
@@ -42,6 +44,45 @@ def find_or_fail(table: Table, model: Model, endings: Sequence[str], targets: bo
     return part
 
 
+@contextmanager
+def faults_of(path: str | Path) -> Iterator[None]:
+    """Say of faults found in arrays which file they are in."""
+    try:
+        yield
+    except SpecError as error:
+        place = Span(str(path), 1, 1)
+        raise SpecError([replace(d, span=place) if d.span is None else d for d in error.diagnostics]) from None
+
+
+def check_finite(table: Table, part: Part) -> None:
+    """Refuse to train on what is no number: every weight would be NaN after one step. Raises SpecError."""
+    import numpy as np
+
+    found = []
+    for name, given in (("x", part.x), ("y", part.y), ("sample_weight", part.sample_weight)):
+        for label, array in given.items() if isinstance(given, dict) else [(name, given)]:
+            bad: Any = () if array is None or array.dtype.kind != "f" else np.argwhere(~np.isfinite(array))
+            if len(bad):
+                message = f"{label} holds {array[tuple(bad[0])]} in sample {bad[0][0] + 1:,}"
+                found.append(Diagnostic(DATA_MISMATCH, message, span=Span(str(table.path), 1, 1)))
+    if found:
+        raise SpecError(found)
+
+
+def check_weights(model: Model, target: Path) -> None:
+    """Refuse to write a model that computes nothing any more. Raises SpecError."""
+    import numpy as np
+
+    arrays = zip(model.weights, model.get_weights(), strict=True)
+    broken = [weight.path for weight, array in arrays if not np.isfinite(array).all()]
+    if broken:
+        message = (
+            f"training left NaN or infinity in {len(broken)} of {len(model.weights)} weights, first in '{broken[0]}'"
+        )
+        help = "lower the learning rate"
+        raise SpecError(Diagnostic(BAD_TRAINING, f"{message}: '{target}' is not written", help=help))
+
+
 def _fault(table: Table, message: str, model: Model) -> SpecError:
     inputs, outputs = ", ".join(model.input_names), ", ".join(model.output_names)
     kind = "columns" if table.path.suffix == ".csv" else "x_train and y_train, or x and y; or arrays"
@@ -56,8 +97,9 @@ def samples(n: int) -> str:
 
 
 def numbers(logs: dict[str, float]) -> str:
-    """`accuracy 0.9806, loss 0.0712`: the loss last, as it says least."""
-    return ", ".join(f"{name} {value:.4f}" for name, value in sorted(logs.items(), key=lambda item: item[0] == "loss"))
+    """`accuracy 0.9806, loss 0.0712`: the loss last, as it says least, and after it what validation found."""
+    names = sorted(logs, key=lambda name: (name.startswith("val_"), name.removeprefix("val_") == "loss"))
+    return ", ".join(f"{name} {logs[name]:.4f}" for name in names)
 
 
 def load_trained(path: str) -> Model:

@@ -21,5 +21,6 @@ def command(model: str, data: str, batch_size: int | None) -> None:
     trained = data_files.load_trained(model)
     part = data_files.find_or_fail(load_table(data), trained, EVALUATE, targets=True)
     weights = part.sample_weight
-    found = trained.evaluate(part.x, part.y, batch_size, verbose=0, sample_weight=weights, return_dict=True)
+    with data_files.faults_of(data):
+        found = trained.evaluate(part.x, part.y, batch_size, verbose=0, sample_weight=weights, return_dict=True)
     click.echo(f"{part.name} of {data}, {data_files.samples(part.samples)}: {data_files.numbers(found)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ def write(text: str, path: str | None) -> None:
         click.echo(text, nl=not text.endswith("\n"))
         return
     assert path is not None
+    check_writable(Path(path))
     write_atomically(path, text if text.endswith("\n") else text + "\n")
     click.echo(f"wrote {path}", err=True)
 
@@ -54,3 +56,5 @@ def check_writable(path: Path) -> None:
         raise click.UsageError(f"'{path}' cannot be written: there is no folder '{folder}'")
     if path.is_dir():
         raise click.UsageError(f"'{path}' is a folder")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise click.UsageError(f"'{path}' cannot be written: permission denied")

@@ -35,7 +35,9 @@ def command(model: str, data: str, output: str | None, batch_size: int | None) -
         check_writable(Path(output))
     trained = data_files.load_trained(model)
     part = data_files.find_or_fail(load_table(data), trained, PREDICT, targets=False)
-    outputs = _by_name(trained.output_names, trained.predict(part.x, batch_size, verbose=0))
+    with data_files.faults_of(data):
+        predicted = trained.predict(part.x, batch_size, verbose=0)
+    outputs = _by_name(trained.output_names, predicted)
     if output is None:
         click.echo(_csv(outputs), nl=False)
         return

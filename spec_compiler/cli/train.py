@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from spec_compiler.cli.main import INTERRUPTED
 from spec_compiler.diagnostics import BAD_TRAINING, Diagnostic, Span, SpecError
 
 if TYPE_CHECKING:
     from spec_compiler.runtime.data_tables import Part
     from spec_compiler.runtime.model import Model
     from spec_compiler.specs.training import TrainingSpec
+
+KEEP = "`callbacks: [ModelCheckpoint: {filepath: best.safetensors}]` in `training` keeps the model of each epoch"
 
 
 @click.command("train")
@@ -42,14 +45,15 @@ def command(
     them. A .csv has a line of names, then a line a sample; its last column is the target, or the column `y`, or those
     named after the model's outputs.
     """
-    from spec_compiler.cli.files import check_writable, checked
-    from spec_compiler.loading import load_spec
+    from spec_compiler.cli.files import check_writable, checked, load
 
+    if output is None and file == "-":
+        raise click.UsageError("of a model on standard input, say with -o where it is written")
     target = Path(output) if output is not None else Path(Path(file).with_suffix(".safetensors").name)
     if target.suffix != ".safetensors":
         raise click.UsageError(f"'{target}' does not end in .safetensors")
     check_writable(target)
-    spec = load_spec(file)
+    spec = load(file)
     checked(spec)
     training = _training(spec.training, file)
     path = _data_path(training, file, data)
@@ -69,14 +73,27 @@ def command(
     test = data_files.find(table, model, TEST, targets=True)
     say = (lambda text: None) if quiet else click.echo
     say(f"{model.name}: {model.count_params():,} parameters; training on {data_files.samples(train.samples)} of {path}")
+    data_files.check_finite(table, train)
     given = {"epochs": epochs, "batch_size": batch_size}
     options = fit_arguments(training) | {name: value for name, value in given.items() if value is not None}
-    _fit(model, train, options, quiet)
+    try:
+        with data_files.faults_of(path):
+            logs = _fit(model, train, options, quiet)
+    except KeyboardInterrupt:
+        click.echo(f"interrupted: '{target}' is not written\n  help: {KEEP}", err=True)
+        raise SystemExit(INTERRUPTED) from None
+    data_files.check_weights(model, target)
+    say(f"trained for {_epochs(model.history.epoch)}: {data_files.numbers(logs)}")
     if test is not None:
-        found = model.evaluate(test.x, test.y, sample_weight=test.sample_weight, verbose=0, return_dict=True)
+        with data_files.faults_of(path):
+            found = model.evaluate(test.x, test.y, sample_weight=test.sample_weight, verbose=0, return_dict=True)
         say(f"on {data_files.samples(test.samples)} held out for testing: {data_files.numbers(found)}")
     model.save(target)
     say(f"wrote {target}")
+
+
+def _epochs(done: list[int]) -> str:
+    return f"{len(done)} epoch{'' if len(done) == 1 else 's'}"
 
 
 def _training(training: TrainingSpec | None, file: str) -> TrainingSpec:
@@ -100,12 +117,13 @@ def _data_path(training: TrainingSpec, file: str, data: str | None) -> Path:
     return stated_path(file, training.data)
 
 
-def _fit(model: Model, train: Part, options: dict[str, Any], quiet: bool) -> None:
-    """Train, with a bar on a terminal and nothing elsewhere; warnings print as a line."""
+def _fit(model: Model, train: Part, options: dict[str, Any], quiet: bool) -> dict[str, float]:
+    """Train, with a bar on a terminal and nothing elsewhere; the last epoch's numbers. Warnings print as a line."""
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         verbose = 0 if quiet else "auto"
-        model.fit(train.x, train.y, sample_weight=train.sample_weight, verbose=verbose, **options)
+        history = model.fit(train.x, train.y, sample_weight=train.sample_weight, verbose=verbose, **options).history
+    return {name: values[-1] for name, values in history.items()}
 
 
 def _show_warning(

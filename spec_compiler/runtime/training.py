@@ -2,146 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from spec_compiler.diagnostics import BAD_TRAINING, MISSING_LOSS, Diagnostic, SpecError
-from spec_compiler.ir import Graph, map_values, values_in
-from spec_compiler.runtime.arguments import resolve
+from spec_compiler.ir import values_in
 from spec_compiler.runtime.callbacks import CallbackList, History
+from spec_compiler.runtime.compiled import Compiled
 from spec_compiler.runtime.data import Batch, Batches, adapt, split
-from spec_compiler.runtime.losses import CompiledLoss
-from spec_compiler.runtime.metrics import CompiledMetrics
-from spec_compiler.runtime.progress import ProgressBar
+from spec_compiler.runtime.progress import Lines
 from spec_compiler.runtime.step import Step, flattener, unflatten
-from spec_compiler.specs.model import ModelSpec
 from spec_compiler.specs.training import FitSpec, TrainingSpec
 
-if TYPE_CHECKING:
-    from spec_compiler.runtime.built import Built
 
-
-class Trainer:
+class Trainer(Compiled):
     """What a Model does beside being one: it is compiled, fitted, evaluated and asked for predictions."""
 
-    spec: ModelSpec
-    graph: Graph
-    name: str
-    stop_training: bool
     history: History
-
-    def _ensure_built(self) -> Built:
-        raise NotImplementedError
 
     def _set_input_shape(self, shape: tuple[int | None, ...]) -> None:
         raise NotImplementedError
-
-    def _start_training(self) -> None:
-        self._arguments: dict[str, Any] | None = None
-        self._optimizer: Any = None
-        self._step: Step | None = None
-        self.stop_training = False
-
-    # Compiling
-
-    def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        loss_weights: Any = None,
-        metrics: Any = None,
-        weighted_metrics: Any = None,
-        run_eagerly: bool = False,
-        steps_per_execution: int = 1,
-        jit_compile: bool | str = "auto",
-        auto_scale_loss: bool = True,
-    ) -> None:
-        """State how the model is trained. https://keras.io/api/models/model_training_apis/#compile-method
-
-        Args:
-            optimizer: A name, an object of `spec_compiler.optimizers`, or Keras's serialized dict.
-            loss: A name, an object, a function of (y_true, y_pred), or a list or dict of them by output.
-            loss_weights: The weight of each output's loss in the total, as a list or dict; None: 1.
-            metrics: What is measured, a list; for several outputs a list of lists or a dict.
-            weighted_metrics: Like `metrics`, but weighted by sample and class weights.
-            run_eagerly: Taken for Keras's sake: the module always runs eagerly unless `jit_compile` is true.
-            steps_per_execution: Taken for Keras's sake: it changes no number.
-            jit_compile: True runs the module through `torch.compile`; "auto" and False do not.
-            auto_scale_loss: Taken for Keras's sake: losses are scaled where the optimizer says so.
-
-        Raises SpecError when an argument is not known, or does not fit the model's outputs.
-        """
-        self._optimizer = resolve("optimizer", optimizer, "optimizer")
-        stated = {"loss": loss, "loss_weights": loss_weights, "metrics": metrics, "weighted_metrics": weighted_metrics}
-        self._arguments = {"optimizer": optimizer, **stated}
-        self._jit = jit_compile is True
-        self._step = None
-        self._losses_and_metrics()
-
-    def _losses_and_metrics(self) -> tuple[CompiledLoss | None, CompiledMetrics]:
-        assert self._arguments is not None
-        a = self._arguments
-        names = map_values(lambda v: v.node.layer.name if v.node else v.name, self.graph.outputs)
-        loss = None if a["loss"] is None else CompiledLoss(a["loss"], a["loss_weights"], names)
-        return loss, CompiledMetrics(a["metrics"], a["weighted_metrics"], names)
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile with what `get_compile_config` gave."""
-        self.compile(**config)
-
-    def compile_from_spec(self) -> None:
-        """Compile with the `training:` section of the model's file. Raises SpecError when it has none."""
-        training = self.spec.training
-        if training is None:
-            help = "add a `training:` section, or call compile()"
-            raise SpecError(Diagnostic(BAD_TRAINING, f"model '{self.name}' does not say how to train it", help=help))
-        fields = ("loss", "loss_weights", "metrics", "weighted_metrics")
-        self.compile(training.optimizer or "rmsprop", **{name: getattr(training, name) for name in fields})
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        """The arguments of `compile` as plain data, Keras's serialized form; None before it was called."""
-        from spec_compiler.specs.serialization import plain
-
-        return None if self._arguments is None else {key: plain(value) for key, value in self._arguments.items()}
-
-    @property
-    def compiled(self) -> bool:
-        """Whether `compile` was called."""
-        return self._arguments is not None
-
-    @property
-    def optimizer(self) -> Any:
-        """The optimizer at work; before the first step its spec. None before `compile`."""
-        return self._optimizer
-
-    @property
-    def metrics_names(self) -> list[str]:
-        """What `evaluate` returns, in its order."""
-        loss, metrics = self._losses_and_metrics()
-        return ["loss", *(loss.names if loss else ()), *metrics.names]
-
-    def _ready(self, train: bool) -> Step:
-        """The step of this compilation, with the weights that train as the layers now say."""
-        if self._arguments is None:
-            raise SpecError(
-                Diagnostic(BAD_TRAINING, f"model '{self.name}' is not compiled", help="call compile() first")
-            )
-        built = self._ensure_built()
-        if self._step is None or self._step.built is not built:
-            self._step = Step(built, *self._losses_and_metrics(), compiled=self._jit)
-        if train and self._step.loss is None:
-            help = "give compile() a loss, e.g. loss='mse'"
-            raise SpecError(Diagnostic(MISSING_LOSS, f"model '{self.name}' has no loss to train on", help=help))
-        self._step.prepare(self._optimizer, train)
-        if train and self._step.optimizer is not None:
-            self._optimizer = self._step.optimizer
-        return self._step
 
     # Data
 
@@ -223,15 +110,18 @@ class Trainer:
         if validation_data is not None:
             held_out = self._validation(validation_data, validation_batch_size or batch_size)
         steps = steps_per_epoch or batches.steps
-        watch = self._watch(callbacks, verbose, epochs, steps)
         every = validation_freq if isinstance(validation_freq, (list, tuple)) else None
         self.stop_training = False
         stream = _endless(batches) if steps_per_epoch else None
-        watch.on_train_begin()
-        try:
+        self.history = History()
+        sound = True
+        logs = None
+        with self._watched([self.history, callbacks], verbose, epochs, steps) as watch:
+            watch.on_train_begin()
             for epoch in range(initial_epoch, epochs):
                 watch.on_epoch_begin(epoch)
-                logs = self._epoch(step, islice(stream, steps) if stream else batches, watch, epoch)
+                logs = self._epoch(step, islice(stream, steps) if stream else batches, watch)
+                sound = sound and _is_sound(logs, epoch)
                 due = epoch + 1 in every if every else (epoch + 1) % (validation_freq or 1) == 0
                 if held_out is not None and due:
                     found = self._test(step, held_out, validation_steps, watch)
@@ -239,22 +129,24 @@ class Trainer:
                 watch.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
-        except BaseException:
-            if self._bar is not None:
-                self._bar.close()
-            raise
-        step.finish()
-        step.module.eval()
-        watch.on_train_end(logs if initial_epoch < epochs else None)
+            step.finish()
+            step.module.eval()
+            watch.on_train_end(logs)
         return self.history
 
-    def _watch(self, callbacks: Any, verbose: int | str, epochs: int, steps: int | None) -> CallbackList:
-        self.history = History()
-        given = [] if callbacks is None else callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
-        self._bar = bar = ProgressBar.for_verbose(verbose)
-        return CallbackList([self.history, *given, *([bar] if bar else [])], model=self, epochs=epochs, steps=steps)
+    @contextmanager
+    def _watched(self, callbacks: Any, verbose: int | str, epochs: int, steps: int | None) -> Iterator[CallbackList]:
+        """The callbacks as one, with the progress that `verbose` asks for: it is put away however the work ends."""
+        lines = Lines.for_verbose(verbose)
+        given = [callbacks, lines or ()]
+        try:
+            yield CallbackList(given, model=self, epochs=epochs, steps=steps, verbose=verbose)
+        finally:
+            if lines is not None:
+                lines.close()
+            self._ensure_built().module.eval()
 
-    def _epoch(self, step: Step, batches: Iterable[Batch], watch: CallbackList, epoch: int) -> dict[str, float]:
+    def _epoch(self, step: Step, batches: Iterable[Batch], watch: CallbackList) -> dict[str, float]:
         step.reset()
         step.module.train()
         train = step.train
@@ -268,13 +160,7 @@ class Trainer:
         else:
             for batch in batches:
                 train(batch)
-        logs = dict(sorted(step.result().items()))
-        if not np.isfinite(logs.get("loss", 0.0)):
-            message = (
-                f"the loss is {logs['loss']} in epoch {epoch + 1}: lower the learning rate, or look for NaN in the data"
-            )
-            warnings.warn(message, RuntimeWarning, stacklevel=3)
-        return logs
+        return dict(sorted(step.result().items()))
 
     def _validation(self, data: Any, batch_size: int | None) -> Batches:
         if isinstance(data, (list, tuple)) and len(data) in (2, 3):
@@ -311,8 +197,8 @@ class Trainer:
         """Losses and metrics over data: the loss, a list of numbers in the order of `metrics_names`, or a dict."""
         batches = self._adapt(x, y, sample_weight, batch_size=batch_size)
         step = self._ready(train=False)
-        watch = self._watch(callbacks, verbose, 1, steps or batches.steps)
-        logs = self._test(step, batches, steps, watch)
+        with self._watched(callbacks, verbose, 1, steps or batches.steps) as watch:
+            logs = self._test(step, batches, steps, watch)
         return logs if return_dict else _numbers(logs)
 
     def predict(
@@ -327,17 +213,16 @@ class Trainer:
         batches = self._adapt(x, batch_size=batch_size, targets_needed=False)
         module = self._ensure_built().module.eval()
         flatten = flattener(self.graph.outputs)
-        watch = self._watch(callbacks, verbose, 1, steps or batches.steps)
         collected: list[list[Tensor]] = []
-        watch.on_predict_begin()
-        with torch.inference_mode():
+        with torch.inference_mode(), self._watched(callbacks, verbose, 1, steps or batches.steps) as watch:
+            watch.on_predict_begin()
             for i, batch in enumerate(islice(batches, steps)):
                 if watch.watches_predict_batches:
                     watch.on_predict_batch_begin(i)
                 collected.append(flatten(module(*batch.inputs)))
                 if watch.watches_predict_batches:
                     watch.on_predict_batch_end(i, {"outputs": collected[-1]})
-        watch.on_predict_end()
+            watch.on_predict_end()
         outputs = [torch.cat(parts).cpu().numpy() for parts in zip(*collected, strict=True)]
         return unflatten(self.graph.outputs, iter(outputs))
 
@@ -381,6 +266,16 @@ def fit_arguments(training: TrainingSpec) -> dict[str, Any]:
     """What `fit` takes of a file's `training:` section; the seed is the caller's to set."""
     fields = [name for name in FitSpec.model_fields if name != "seed"]
     return {name: getattr(training.fit, name) for name in fields} | {"callbacks": list(training.callbacks)}
+
+
+def _is_sound(logs: dict[str, float], epoch: int) -> bool:
+    """Whether the loss of an epoch is a finite number; warns where it is not."""
+    loss = logs.get("loss", 0.0)
+    if math.isfinite(loss):
+        return True
+    message = f"the loss is {loss} in epoch {epoch + 1}: lower the learning rate, or look for NaN in the data"
+    warnings.warn(message, RuntimeWarning, stacklevel=3)
+    return False
 
 
 def _endless(batches: Batches) -> Iterator[Batch]:
