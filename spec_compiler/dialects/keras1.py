@@ -8,12 +8,14 @@ from spec_compiler.diagnostics import show
 from spec_compiler.dialects.arguments import ANY, Arguments, Rules
 from spec_compiler.dialects.known import words
 
-_RECURRENT = {"output_dim": "units", "dropout_W": "dropout", "dropout_U": "recurrent_dropout"}
+_DROPOUTS = {"dropout_W": "dropout", "dropout_U": "recurrent_dropout"}
+_RECURRENT = {"output_dim": "units", **_DROPOUTS}
 _RATE = {"p": "rate"}
 _CONVOLUTION = {"nb_filter": "filters", "atrous_rate": "dilation_rate"}
 _SIDES = {
     "Conv2D": ("nb_row", "nb_col"),
     "Conv2DTranspose": ("nb_row", "nb_col"),
+    "ConvLSTM2D": ("nb_row", "nb_col"),
     "SeparableConv2D": ("nb_row", "nb_col"),
     "Conv3D": ("kernel_dim1", "kernel_dim2", "kernel_dim3"),
 }
@@ -54,6 +56,11 @@ def _transposed(args: Arguments) -> None:
     _kernel_size(args)
     # The size that the output would have anyway.
     args.drop("output_shape")
+
+
+def _conv_lstm(args: Arguments) -> None:
+    _kernel_size(args)
+    _forget_bias(args)
 
 
 def _forget_bias(args: Arguments) -> None:
@@ -162,6 +169,7 @@ RULES = Rules(
         "Conv1D": _CONVOLUTION | {"filter_length": "kernel_size", "subsample_length": "strides"},
         "Conv2D": _CONVOLUTION,
         "Conv3D": _CONVOLUTION,
+        "ConvLSTM2D": {"nb_filter": "filters", **_DROPOUTS},
         "Conv2DTranspose": _CONVOLUTION,
         "SeparableConv2D": _CONVOLUTION,
         **{f"{kind}Pooling1D": {"pool_length": "pool_size", "stride": "strides"} for kind in ("Max", "Average")},
@@ -189,6 +197,7 @@ RULES = Rules(
         "Conv2DTranspose": _transposed,
         "SeparableConv2D": _separable,
         "LSTM": _forget_bias,
+        "ConvLSTM2D": _conv_lstm,
         "ZeroPadding2D": _four_sides,
     },
     objects={"MaxNorm": {"m": "max_value"}, "MinMaxNorm": {"low": "min_value", "high": "max_value"}},

@@ -65,6 +65,7 @@ _GONE: dict[str, dict[str, tuple[Any, ...]]] = {
     "ZeroPadding1D": {"data_format": ("channels_last", None)},
     "SpatialDropout1D": {"data_format": ("channels_last", None)},
     **{name: {"seed": (None,)} for name in _RECURRENT},
+    **{f"ConvLSTM{n}D": {"seed": (None,), "unroll": (False,)} for n in (1, 2, 3)},
 }
 """Arguments that Keras 2 lacks, and the values that it would have taken for granted."""
 
@@ -77,6 +78,7 @@ _ADDED: dict[str, dict[str, Any]] = {
     "LSTMCell": {"implementation": 2},
     "GRUCell": {"implementation": 2},
     "MultiHeadAttention": {"softmax_robust_masking": False},
+    **{f"ConvLSTM{n}D": {"time_major": False, "unroll": False} for n in (1, 2, 3)},
     **{f"SpatialDropout{n}D": {"noise_shape": None} for n in (1, 2, 3)},
     **{f"Conv{n}DTranspose": {"groups": 1} for n in (1, 2, 3)},
     **{f"DepthwiseConv{n}D": {"groups": 1} for n in (1, 2)},

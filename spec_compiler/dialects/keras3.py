@@ -6,7 +6,6 @@ from spec_compiler.dialects.arguments import ANY, Rules
 
 _SEPARABLE = {"groups": (1,), "kernel_initializer": (ANY,), "kernel_regularizer": (None,), "kernel_constraint": (None,)}
 _ONE_GROUP = {"groups": (1,)}
-_NO_UNROLLING = {"unroll": (ANY,), "zero_output_for_mask": (False,)}
 _CHANNELS_LAST = {"data_format": ("channels_last", None)}
 
 RULES = Rules(
@@ -26,9 +25,6 @@ RULES = Rules(
         "Conv1DTranspose": _ONE_GROUP,
         "Conv2DTranspose": _ONE_GROUP,
         "Conv3DTranspose": _ONE_GROUP,
-        "ConvLSTM1D": _NO_UNROLLING,
-        "ConvLSTM2D": _NO_UNROLLING,
-        "ConvLSTM3D": _NO_UNROLLING,
         "SpatialDropout1D": {"noise_shape": (None,)},
         "SpatialDropout2D": {"noise_shape": (None,)},
         "SpatialDropout3D": {"noise_shape": (None,)},

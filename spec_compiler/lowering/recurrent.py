@@ -18,7 +18,15 @@ from spec_compiler.lowering.initializers import draw, initialize
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import recurrent as nn_recurrent
-from spec_compiler.specs.layers.recurrent import BaseCell, ForgetBias, GRUCell, LSTMCell, Sequence, SimpleRNNCell
+from spec_compiler.specs.layers.recurrent import (
+    BaseCell,
+    ForgetBias,
+    GRUCell,
+    LSTMCell,
+    RecurrentWeights,
+    Sequence,
+    SimpleRNNCell,
+)
 from spec_compiler.specs.layers.recurrent_cells import StackedRNNCells
 
 MODULES: dict[type[BaseCell], tuple[type[nn.Module], type[nn.Module]]] = {
@@ -27,6 +35,9 @@ MODULES: dict[type[BaseCell], tuple[type[nn.Module], type[nn.Module]]] = {
     SimpleRNNCell: (nn_recurrent.SimpleRNN, nn_recurrent.SimpleRNNLoop),
 }
 """For each cell, the module on torch's fused kernel, and the loop over time that has what the kernel lacks."""
+
+USUAL = {"activation": "tanh", "recurrent_activation": "sigmoid"}
+"""The activations that every recurrent module has where nothing else is stated."""
 
 TORCH_GATES = (1, 0, 2)
 """torch's reset, update and new gate, by their places in Keras's update, reset, new."""
@@ -68,15 +79,27 @@ def expression(cell: BaseCell, n: int) -> ModuleExpr:
 def beyond_kernel(cell: BaseCell) -> dict[str, Any]:
     """What of the cell torch's fused kernel does not do, as arguments of the loop."""
     found: dict[str, Any] = {} if getattr(cell, "reset_after", True) else {"reset_after": False}
-    for name, default in (("activation", "tanh"), ("recurrent_activation", "sigmoid")):
-        activation = getattr(cell, name, default)
-        if activation != default:
-            found[name] = callable_of(activation)
-    if cell.recurrent_dropout:
-        # Keras then gives each gate dropped inputs of its own too.
-        dropout = {"input_dropout": cell.dropout} if cell.dropout and cell.gates > 1 else {}
-        found |= {**dropout, "recurrent_dropout": cell.recurrent_dropout}
-    return found
+    found |= activations_of(cell)
+    if drops_by_gate(cell):
+        rates = {"input_dropout": cell.dropout, "recurrent_dropout": cell.recurrent_dropout}
+        return found | {name: gate_rate(rate) for name, rate in rates.items() if gate_rate(rate)}
+    return found | ({"recurrent_dropout": cell.recurrent_dropout} if cell.recurrent_dropout else {})
+
+
+def drops_by_gate(cell: BaseCell) -> bool:
+    """Whether each gate drops elements of its own: where the state is dropped, Keras does so with the input too."""
+    return cell.gates > 1 and cell.recurrent_dropout > 0
+
+
+def gate_rate(rate: float) -> float:
+    """The fraction of elements that a gate of its own drops: Keras's gates take a rate of 1 for none."""
+    return 0.0 if rate == 1 else rate
+
+
+def activations_of(layer: RecurrentWeights) -> dict[str, Any]:
+    """The layer's activations that are not the usual ones, as arguments of a module."""
+    stated = {name: getattr(layer, name, usual) for name, usual in USUAL.items()}
+    return {name: callable_of(activation) for name, activation in stated.items() if activation != USUAL[name]}
 
 
 def declared(call: Call, cell: BaseCell, n: int, name: str = "") -> Callable[..., tuple[Proxy, ...]]:
@@ -85,7 +108,7 @@ def declared(call: Call, cell: BaseCell, n: int, name: str = "") -> Callable[...
     rules = [replace(rule, variable=f"{name}/{rule.variable}") if name else rule for rule in rules_of(cell)]
     run = call.module(expr, rules, name)
     drop = None
-    if cell.dropout and "input_dropout" not in expr.kwargs:
+    if cell.dropout and not drops_by_gate(cell):
         drop = call.module(ModuleExpr(nn.Dropout1d, cell.dropout), name=f"{name}.drop" if name else "drop")
 
     def over(x: Proxy, **kwargs: Any) -> Any:
@@ -116,7 +139,25 @@ def sequence(
     cells, sizes = layer.cells, [call.shapes[0][-1], *(cell.units for cell in layer.cells)]
     names = [f"cell_{i}" if len(cells) > 1 else "" for i in range(len(cells))]
     runs = [declared(call, *each) for each in zip(cells, sizes, names, strict=False)]
+    x, mask, start, keep = opened(layer, call, x, initial_state, *states)
+    y, finals = over_steps(layer, call, x, mask, start, runs)
+    keep(finals)
+    return (y, *finals) if layer.return_state else y
+
+
+def opened(
+    layer: Sequence, call: Call, x: Proxy, initial_state: Any, *states: Proxy
+) -> tuple[Proxy, Proxy | None, list[Proxy] | None, Callable[[list[Proxy]], None]]:
+    """The steps and their mask in the order they are taken, the states to start from, and what keeps the final ones.
+
+    No states to start from are zeros.
+    """
     start = None if initial_state is None else flat([initial_state, *states])
+
+    def keep(finals: list[Proxy]) -> None:
+        if layer.stateful:
+            kept(*finals)
+
     if layer.stateful:
         shapes = layer.kept_shapes(call.shapes[0])
         kept = call.module(ModuleExpr(nn_recurrent.States, *shapes), name="states")
@@ -124,10 +165,7 @@ def sequence(
     x, mask = call.floats(x), steps_mask(call)
     if layer.go_backwards:
         x, mask = x.flip(1), None if mask is None else mask.flip(1)
-    y, finals = over_steps(layer, call, x, mask, start, runs)
-    if layer.stateful:
-        kept(*finals)
-    return (y, *finals) if layer.return_state else y
+    return x, mask, start, keep
 
 
 def over_steps(

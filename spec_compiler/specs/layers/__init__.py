@@ -24,6 +24,7 @@ _FAMILIES = {
     "upsampling": "UpSampling1D UpSampling2D UpSampling3D",
     "recurrent": "LSTM GRU SimpleRNN LSTMCell GRUCell SimpleRNNCell",
     "recurrent_cells": "RNN StackedRNNCells",
+    "conv_lstm": "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
     "attention": "MultiHeadAttention GroupQueryAttention GroupedQueryAttention",
     "attention_unprojected": "Attention AdditiveAttention",
     "wrappers": "Bidirectional TimeDistributed",

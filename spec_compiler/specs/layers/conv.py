@@ -73,17 +73,30 @@ class Spatial(ChannelsLast):
         return self.data_format == "channels_first"
 
 
-class Windowed(Spatial):
-    """What all convolutions share: a window, its dilation, a bias and an activation.
-
-    The classes of each rank state their window's size, steps and padding.
-    """
+class Window(Spatial):
+    """A layer that moves a window over its spatial axes. The classes of each rank state its size, steps and padding."""
 
     if TYPE_CHECKING:
         kernel_size: tuple[int, ...]
         strides: tuple[int, ...]
         padding: str
         dilation_rate: tuple[int, ...]
+
+    def convolved_shape(self, x: Shape, channels: int | None) -> Shape:
+        """Shape of the output, with so many channels, before the activation."""
+        windows = zip(self.spatial_dims(x), self.kernel_size, self.strides, self.dilation_rate, strict=True)
+        return self.with_dims(x, tuple(convolved(n, k, s, d, self.padding) for n, k, s, d in windows), channels)
+
+    def forbid_strided_dilation(self) -> None:
+        """Raise ValueError when the window is both strided and dilated."""
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                f"strides={self.strides} and dilation_rate={self.dilation_rate}: one of the two must be 1 throughout"
+            )
+
+
+class Windowed(Window):
+    """What all convolutions share: a window, a bias and an activation."""
 
     activation: Activation = "linear"
     """Applied to the output; null or `linear`: none."""
@@ -98,22 +111,10 @@ class Windowed(Spatial):
     bias_constraint: ConstraintField = None
     """What the bias is projected onto after each step."""
 
-    def convolved_shape(self, x: Shape, channels: int | None) -> Shape:
-        """Shape of the output, with so many channels, before the activation."""
-        windows = zip(self.spatial_dims(x), self.kernel_size, self.strides, self.dilation_rate, strict=True)
-        return self.with_dims(x, tuple(convolved(n, k, s, d, self.padding) for n, k, s, d in windows), channels)
-
     def with_bias(self, kernels: list[Variable], channels: int) -> list[Variable]:
         """`kernels`, and the bias behind them where there is one."""
         bias = Variable("bias", (channels,), self.bias_initializer, self.bias_regularizer, self.bias_constraint)
         return [*kernels, bias] if self.use_bias else kernels
-
-    def forbid_strided_dilation(self) -> None:
-        """Raise ValueError when the window is both strided and dilated."""
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(
-                f"strides={self.strides} and dilation_rate={self.dilation_rate}: one of the two must be 1 throughout"
-            )
 
 
 class Filtered(Windowed):

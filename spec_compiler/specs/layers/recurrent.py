@@ -23,14 +23,19 @@ from spec_compiler.specs.types import (
 )
 
 
-class BaseCell(LayerSpec):
-    """One step of a recurrent layer: `gates` blocks of columns in each kernel, `states` tensors carried on."""
-
-    gates: ClassVar[int]
-    states: ClassVar[int] = 1
+class Units(LayerSpec):
+    """A layer of so many units."""
 
     units: PositiveInt
     """Length of the output and of each state."""
+
+
+class RecurrentWeights(LayerSpec):
+    """What recurrent layers share, dense and convolutional ones: two kernels, a bias, dropouts."""
+
+    gates: ClassVar[int]
+    """Number of blocks that the last axis of each kernel is made of."""
+
     activation: Activation = "tanh"
     """Applied to the new state."""
     use_bias: Bool = True
@@ -67,6 +72,29 @@ class BaseCell(LayerSpec):
             raise ValueError("glu halves its input, so it cannot make a state of the length that went in")
         return activation
 
+    def weights_of(self, *kernel_shape: int, units: int, bias_shape: tuple[int, ...]) -> list[Variable]:
+        """The two kernels, the recurrent one of `units` in the place of the features, and the bias if there is one."""
+        *window, _, width = kernel_shape
+        recurrent = (self.recurrent_initializer, self.recurrent_regularizer, self.recurrent_constraint)
+        found = [
+            Variable("kernel", kernel_shape, self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint),
+            Variable("recurrent_kernel", (*window, units, width), *recurrent),
+        ]
+        if self.use_bias:
+            bias = (self.starting_bias(), self.bias_regularizer, self.bias_constraint)
+            found.append(Variable("bias", bias_shape, *bias))
+        return found
+
+    def starting_bias(self) -> Initializer:
+        """What the bias starts from."""
+        return self.bias_initializer  # type: ignore[no-any-return]
+
+
+class BaseCell(RecurrentWeights, Units):
+    """One step of a recurrent layer: `gates` blocks of columns in each kernel, `states` tensors carried on."""
+
+    states: ClassVar[int] = 1
+
     def infer_shape(self, x: Shape, states: Any) -> Shapes:
         require_rank(x, 2, type(self).__name__)
         check_states(flat_shapes(states), self.state_shapes(x[0]), type(self).__name__)
@@ -77,25 +105,14 @@ class BaseCell(LayerSpec):
         return [(batch, self.units)] * self.states
 
     def variables(self, x: Shape, *_: Any, **__: Any) -> list[Variable]:
-        n, width = require_dim(x, -1, type(self).__name__), self.gates * self.units
-        recurrent = (self.recurrent_initializer, self.recurrent_regularizer, self.recurrent_constraint)
-        found = [
-            Variable("kernel", (n, width), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint),
-            Variable("recurrent_kernel", (self.units, width), *recurrent),
-        ]
-        if self.use_bias:
-            bias = (self.starting_bias(), self.bias_regularizer, self.bias_constraint)
-            found.append(Variable("bias", self.bias_shape, *bias))
-        return found
+        n = require_dim(x, -1, type(self).__name__)
+        return self.weights_of(n, self.gates * self.units, units=self.units, bias_shape=self.bias_shape)
 
     @property
     def bias_shape(self) -> tuple[int, ...]:
         """Shape of the bias in Keras."""
         return (self.gates * self.units,)
 
-    def starting_bias(self) -> Initializer:
-        """What the bias starts from."""
-        return self.bias_initializer  # type: ignore[no-any-return]
 
 
 class SimpleRNNCell(BaseCell):
@@ -180,9 +197,8 @@ class Sequence(LayerSpec):
         raise NotImplementedError
 
     def infer_shape(self, sequences: Shape, initial_state: Any = None, *states: Shape) -> Shapes:
-        name, cells = type(self).__name__, self.cells
-        require_rank(sequences, 3, name)
-        batch, steps, _ = sequences
+        name, out = type(self).__name__, self.step_shape(sequences)
+        batch, steps = sequences[:2]
         if self.stateful and batch is None:
             help = "state the batch size in the input's shape: batch_shape instead of shape"
             raise ShapeError(f"a stateful {name} needs to know the batch size, unknown in {show(sequences)}", help)
@@ -191,8 +207,13 @@ class Sequence(LayerSpec):
         kept = self.kept_shapes(sequences)
         if initial_state is not None:
             check_states([*flat_shapes(initial_state), *states], kept, name)
-        out = (batch, steps, cells[-1].units) if self.return_sequences else (batch, cells[-1].units)
-        return [out, *kept] if self.return_state else out
+        outputs = (batch, steps, *out[1:]) if self.return_sequences else out
+        return [outputs, *kept] if self.return_state else outputs
+
+    def step_shape(self, sequences: Shape) -> Shape:
+        """Shape of one step's output: (batch, units)."""
+        require_rank(sequences, 3, type(self).__name__)
+        return (sequences[0], self.cells[-1].units)
 
     def kept_shapes(self, sequences: Shape) -> list[Shape]:
         """Shapes of the states, cell by cell."""
