@@ -1,4 +1,4 @@
-"""Epoch times of `fit` beside a hand-written PyTorch loop, in one run: python tests/benchmarks/fit.py [--keras]
+"""Epoch times of `fit` beside a hand-written PyTorch loop, in one run: python tests/benchmarks/fit.py [--keras] [--threads N]
 
 The hand-written loop does what `fit` does: shuffle, batch, forward, loss, backward, Adam, and the epoch's mean loss and
 accuracy. Each pair runs alternately, several times; the ratio is of the medians.
@@ -10,8 +10,8 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
+import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
@@ -19,8 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spec_compiler import Input
+from spec_compiler import layers as ours
 from spec_compiler.layers import Conv2D, Dense, Flatten, MaxPooling2D
-from spec_compiler.models import Sequential
+from spec_compiler.models import Model, Sequential
 
 ROUNDS = 7
 
@@ -47,6 +49,53 @@ class Cnn(nn.Module):
         x = F.max_pool2d(F.relu(self.a(x)), 2)
         x = F.max_pool2d(F.relu(self.b(x)), 2)
         return self.c(x.flatten(1))
+
+
+class Lstm(nn.Module):
+    """Embedding, two LSTMs, a softmax over ten classes; (batch, 50) of ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids = nn.Embedding(1000, 32)
+        self.a = nn.LSTM(32, 64, batch_first=True)
+        self.b = nn.LSTM(64, 64, batch_first=True)
+        self.c = nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, _ = self.a(self.ids(x))
+        x, _ = self.b(x)
+        return self.c(x[:, -1])
+
+
+class Block(nn.Module):
+    """A transformer block, normalized first; (batch, steps, 64)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before = nn.LayerNorm(width, 1e-3)
+        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
+        self.between = nn.LayerNorm(width, 1e-3)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n = self.before(x)
+        q, k, v = (f(n).unflatten(-1, (self.heads, -1)).transpose(1, 2) for f in (self.query, self.key, self.value))
+        x = x + self.out(F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2))
+        return x + self.down(F.gelu(self.up(self.between(x))))
+
+
+class Transformer(nn.Module):
+    """Embedding, two blocks, mean over the steps, a softmax over ten classes; (batch, 50) of ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids = nn.Embedding(1000, 64)
+        self.blocks = nn.Sequential(Block(64, 4), Block(64, 4))
+        self.c = nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.c(self.blocks(self.ids(x)).mean(1))
 
 
 def by_hand(
@@ -103,9 +152,9 @@ def cnn(keras: bool) -> dict[str, Callable[[], None]]:
         ]
     )
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    ours = x.permute(0, 3, 1, 2)
+    nchw = x.permute(0, 3, 1, 2)
     hand = Cnn().to(memory_format=torch.channels_last)
-    found = {"hand": by_hand(hand, ours, y, 128, F.cross_entropy, True)}
+    found = {"hand": by_hand(hand, nchw, y, 128, F.cross_entropy, True)}
     found["fit"] = lambda: model.fit(x, y, batch_size=128, epochs=1, verbose=0)
     if keras:
         from keras import Input, layers
@@ -118,6 +167,59 @@ def cnn(keras: bool) -> dict[str, Callable[[], None]]:
     return found
 
 
+def lstm(keras: bool) -> dict[str, Callable[[], None]]:
+    x, y = torch.randint(1, 1000, (1280, 50)), torch.randint(0, 10, (1280,))
+
+    def stack(layers) -> list:
+        return [
+            layers.Embedding(1000, 32),
+            layers.LSTM(64, return_sequences=True),
+            layers.LSTM(64),
+            layers.Dense(10, activation="softmax"),
+        ]
+
+    model = Sequential([Input((50,), dtype="int64"), *stack(ours)])
+    masked = Sequential([Input((50,), dtype="int64"), ours.Embedding(1000, 32, mask_zero=True), *stack(ours)[1:]])
+    for made in (model, masked):
+        made.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    found = {"hand": by_hand(Lstm(), x, y, 64, F.cross_entropy, True)}
+    found["fit"] = lambda: model.fit(x, y, batch_size=64, epochs=1, verbose=0)
+    padded = torch.where(torch.arange(50) < torch.randint(10, 51, (1280, 1)), x, 0)
+    found["fit with a mask"] = lambda: masked.fit(padded, y, batch_size=64, epochs=1, verbose=0)
+    if keras:
+        import keras as k
+
+        theirs = k.Sequential([k.Input((50,), dtype="int64"), *stack(k.layers)])
+        found["keras"] = keras_fit(theirs, "sparse_categorical_crossentropy", ["accuracy"], x, y, 64)
+    return found
+
+
+def transformer(keras: bool) -> dict[str, Callable[[], None]]:
+    x, y = torch.randint(0, 1000, (1280, 50)), torch.randint(0, 10, (1280,))
+
+    def graph(layers, start, model):
+        given = start((50,), dtype="int64")
+        h = layers.Embedding(1000, 64)(given)
+        for _ in range(2):
+            n = layers.LayerNormalization()(h)
+            h = layers.Add()([h, layers.MultiHeadAttention(4, 16)(n, n, use_causal_mask=True)])
+            n = layers.Dense(256, activation="gelu")(layers.LayerNormalization()(h))
+            h = layers.Add()([h, layers.Dense(64)(n)])
+        h = layers.GlobalAveragePooling1D()(h)
+        return model(given, layers.Dense(10, activation="softmax")(h))
+
+    model = graph(ours, Input, Model)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    found = {"hand": by_hand(Transformer(), x, y, 64, F.cross_entropy, True)}
+    found["fit"] = lambda: model.fit(x, y, batch_size=64, epochs=1, verbose=0)
+    if keras:
+        import keras as k
+
+        theirs = graph(k.layers, k.Input, k.Model)
+        found["keras"] = keras_fit(theirs, "sparse_categorical_crossentropy", ["accuracy"], x, y, 64)
+    return found
+
+
 def keras_fit(model, loss: str, metrics: list[str], x: Tensor, y: Tensor, batch: int) -> Callable[[], None]:
     model.compile("adam", loss, metrics=metrics)
     data, targets = x.numpy(), y.numpy()
@@ -125,9 +227,13 @@ def keras_fit(model, loss: str, metrics: list[str], x: Tensor, y: Tensor, batch:
 
 
 def main() -> None:
-    torch.set_num_threads(2)
-    for workload in (mlp, cnn):
-        runs = workload("--keras" in sys.argv)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keras", action="store_true", help="time Keras on its torch backend too")
+    parser.add_argument("--threads", type=int, default=2, help="threads of torch; 1 where the machine is shared")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    for workload in (mlp, cnn, lstm, transformer):
+        runs = workload(arguments.keras)
         times: dict[str, list[float]] = {name: [] for name in runs}
         for run in runs.values():
             run()
