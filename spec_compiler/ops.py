@@ -101,4 +101,6 @@ def _placed(operation: Operation, arguments: dict[str, Any]) -> Any:
         else:
             args.append(value)
     settings = {parameter.name: _listed(parameter, arguments[parameter.name]) for parameter in operation.settings}
+    if operation.prepared is not None:
+        settings = operation.prepared(settings)
     return OpSpec(op=operation.name, arguments=settings)(*args, **kwargs)

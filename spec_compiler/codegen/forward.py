@@ -103,7 +103,8 @@ class ForwardPrinter:
         line_of[self.result] = line
         used_later = {p.target for p in self.placeholders if any(line_of[user] > 0 for user in p.users)}
         running = next(name for name in ("x", "y", "h", "hidden", "running") if name not in used_later)
-        taken = {str(p.target) for p in self.placeholders} | RESERVED | {running}
+        called = {n.target.__name__ for n in self.nodes if callable(n.target) and torch_name(n.target) is None}
+        taken = {str(p.target) for p in self.placeholders} | called | RESERVED | {running}
         names = {}
         for node in statements:
             alone = node not in self._unpacked or len(node.args[0].users) == 1  # type: ignore[union-attr]

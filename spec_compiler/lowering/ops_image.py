@@ -14,7 +14,7 @@ from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_
 from spec_compiler.nn import ops_image as nn_image
 from spec_compiler.specs.layers.ops_convolutions import each
 from spec_compiler.specs.layers.ops_image import around, axes_of, patch_of
-from spec_compiler.specs.layers.ops_types import Array
+from spec_compiler.specs.layers.ops_types import Array, axes_in
 
 with_constants("ScaleAndTranslate")
 
@@ -189,7 +189,7 @@ def ScaleAndTranslate(
     op: OpCall, images: Proxy, output_shape: Any, scale: Any, translation: Any, *, spatial_dims: Any, method: str,
     antialias: bool,
 ) -> Any:  # fmt: skip
-    dims = (spatial_dims,) if isinstance(spatial_dims, int) else tuple(spatial_dims)
+    dims = axes_in(spatial_dims, op.rank(images))
     shape = output_shape.values if isinstance(output_shape, Array) else output_shape
     scale, translation = (
         op.cast(op.constant(x) if isinstance(x, Array) else x, "float32") for x in (scale, translation)

@@ -94,6 +94,7 @@ def Normalize(op: OpCall, x: Proxy, *, axis: Any, order: int, epsilon: float | N
     x, eps = op.as_float(x), 1e-07 if epsilon is None else epsilon
     dims = dims_of(op, x, axis)
     dim: Any = dims[0] if len(dims) == 1 else dims
+    # Over several axes, 2 is the root of the sum of squares, 1 the norm of matrices.
     if order == 2 or len(dims) == 1:
         return F.normalize(x, dim=dim, eps=eps, **({} if order == 2 else {"p": order}))
     return x / torch.linalg.norm(x, order, dim, keepdim=True).clamp(min=eps)

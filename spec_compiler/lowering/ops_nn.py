@@ -160,7 +160,7 @@ def DotProductAttention(
     if mask is not None:
         mask = op.cast(mask, "bool")
         if is_causal:
-            mask = mask & torch.ones(query.size(1), key.size(1), dtype=torch.bool, device=query.device).tril()
+            mask = mask & mask.new_ones((query.size(1), key.size(1))).tril()
         # A number, so that a row that sees nothing is the mean of all, and no NaN.
         stated["attn_mask"] = torch.where(mask, 0.0, _least(op.dtype)).to(torch_dtype(op.dtype))  # type: ignore[call-overload]
     elif bias is not None:

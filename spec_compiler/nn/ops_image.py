@@ -166,11 +166,13 @@ def affine_transform(
     """Images (batch, height, width, channels) whose pixel (row, column) is read at transformed places.
 
     `transform` holds a0 a1 a2 b0 b1 b2 c0 c1, for all images or for each: the column read is a0 * column + a1 * row + a2,
-    the row b0 * column + b1 * row + b2. c0 and c1, the perspective, count for nothing.
+    the row b0 * column + b1 * row + b2, both divided by c0 * column + c1 * row + 1.
     """
-    a0, a1, a2, b0, b1, b2 = (transform[..., i].reshape(-1, 1, 1) for i in range(6))
+    a0, a1, a2, b0, b1, b2, c0, c1 = (transform[..., i].reshape(-1, 1, 1) for i in range(8))
     row, column = _grid(x, transform.dtype)
-    return _read(x, b0 * column + b1 * row + b2, a0 * column + a1 * row + a2, linear, fill_mode, fill_value)
+    below = c0 * column + c1 * row + 1
+    row, column = (b0 * column + b1 * row + b2) / below, (a0 * column + a1 * row + a2) / below
+    return _read(x, row, column, linear, fill_mode, fill_value)
 
 
 def perspective_transform(
@@ -226,10 +228,10 @@ def scale_and_translate(
     """`x` with the axes `dims` scaled and moved, each to its length; outside there is nothing."""
     y = x if x.is_floating_point() else x.float()
     for i, (dim, n) in enumerate(zip(dims, lengths, strict=True)):
-        factor, shift = scale[i], translation[i]
-        place = (torch.arange(n, dtype=scale.dtype, device=x.device) + 0.5 - shift) / factor - 0.5
+        step = 1 / scale[i]
+        place = (torch.arange(n, dtype=scale.dtype, device=x.device) + 0.5) * step - translation[i] * step - 0.5
         source = torch.arange(x.size(dim), dtype=scale.dtype, device=x.device).unsqueeze(1)
-        width = torch.clamp(1 / factor, min=1.0) if antialias else 1.0
+        width = step.clamp(min=1.0) if antialias else 1.0
         weight = _KERNELS[method]((place - source).abs() / width)
         whole = weight.sum(0, keepdim=True)
         some = whole.abs() > 1000 * torch.finfo(torch.float32).eps

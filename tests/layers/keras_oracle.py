@@ -108,7 +108,7 @@ def randomize(model: keras.Model, rng: np.random.Generator) -> list[np.ndarray[A
     return values
 
 
-def _average_pool(inputs: Any, pool_size: Any, strides: Any, padding: str, data_format: str) -> Any:
+def average_pool(inputs: Any, pool_size: Any, strides: Any, padding: str, data_format: str) -> Any:
     """Average pooling that leaves padding out of the mean, as Keras's documentation, TensorFlow and JAX have it.
 
     Keras's torch backend repeats the edge instead and counts it, where the padding is not the same on both sides.
@@ -131,7 +131,7 @@ _torch_average_pool = keras.src.backend.nn.average_pool
 
 def run(model: keras.Model, inputs: list[torch.Tensor], training: bool) -> Any:
     """The model's outputs."""
-    with mock.patch.object(keras.src.backend.nn, "average_pool", _average_pool):
+    with mock.patch.object(keras.src.backend.nn, "average_pool", average_pool):
         return model(inputs, training=training)
 
 

@@ -54,7 +54,7 @@ class OpSpec(LayerSpec):
 
     def get_config(self) -> dict[str, Any]:
         """The name and the arguments, as Keras 3 writes them."""
-        return {"name": self.name, **plain(self.arguments)}
+        return {**({} if self.operation.nameless else {"name": self.name}), **plain(self.arguments)}
 
     def output_types(self, args: Any, kwargs: dict[str, Any]) -> TensorType | list[TensorType]:
         operation = self.operation

@@ -44,7 +44,12 @@ def channels_first(rank: int, arguments: dict[str, Any]) -> Layout:
     return "keras" if arguments.get("data_format") == "channels_first" else "channels_first"
 
 
-pool = op.having(channels_first)
+def with_format(settings: dict[str, Any]) -> dict[str, Any]:
+    """The class's arguments with the data format stated."""
+    return {**settings, "data_format": settings["data_format"] or "channels_last"}
+
+
+pool = op.having(channels_first, prepared=with_format)
 
 
 @pool
@@ -140,7 +145,7 @@ def _convolved(
     return tuple(convolved(n, k or 1, s, d, padding) for n, k, s, d in windows)
 
 
-@op.having(order="inputs kernel strides padding data_format dilation_rate")
+@op.having(order="inputs kernel strides padding data_format dilation_rate", prepared=with_format)
 def Conv(
     inputs: TensorType,
     kernel: TensorType,
@@ -162,7 +167,7 @@ def Conv(
     return TensorType(shaped(inputs.shape, dims, filters, data_format), inputs.dtype)
 
 
-@op.having(order="inputs kernel strides padding data_format dilation_rate")
+@op.having(order="inputs kernel strides padding data_format dilation_rate", prepared=with_format)
 def DepthwiseConv(
     inputs: TensorType,
     kernel: TensorType,
@@ -181,7 +186,7 @@ def DepthwiseConv(
     return TensorType(shaped(inputs.shape, dims, (taken or 1) * (multiplier or 1), data_format), inputs.dtype)
 
 
-@op.having(order="inputs depthwise_kernel pointwise_kernel strides padding data_format dilation_rate")
+@op.having(order="inputs depthwise_kernel pointwise_kernel strides padding data_format dilation_rate", prepared=with_format)
 def SeparableConv(
     inputs: TensorType,
     depthwise_kernel: TensorType,
@@ -200,7 +205,7 @@ def SeparableConv(
     return Conv(between, pointwise_kernel, data_format=data_format)
 
 
-@op.having(order="inputs kernel strides padding output_padding data_format dilation_rate")
+@op.having(order="inputs kernel strides padding output_padding data_format dilation_rate", prepared=with_format)
 def ConvTranspose(
     inputs: TensorType,
     kernel: TensorType,

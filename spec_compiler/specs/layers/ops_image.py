@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from spec_compiler.specs.layers.ops_arguments import Count, Counts, Ints, Number, Size, Sizes
-from spec_compiler.specs.layers.ops_convolutions import each
+from spec_compiler.specs.layers.ops_arguments import Count, Ints, Number, Shifts, Size, Sizes
+from spec_compiler.specs.layers.ops_convolutions import each, with_format
 from spec_compiler.specs.layers.ops_table import Module
 from spec_compiler.specs.layers.ops_types import (
     Array,
+    axes_in,
     is_float,
     promoted,
     require_floats,
@@ -129,7 +130,12 @@ def PerspectiveTransform(
     return images
 
 
-@op.having(order="images size strides dilation_rate padding data_format")
+def _with_sizes(settings: dict[str, Any]) -> dict[str, Any]:
+    window = patch_of(settings["size"])
+    return {**with_format(settings), "size": window, "strides": window if settings["strides"] is None else settings["strides"]}
+
+
+@op.having(order="images size strides dilation_rate padding data_format", prepared=_with_sizes, nameless=True)
 def ExtractPatches(
     images: TensorType,
     *,
@@ -275,7 +281,7 @@ def ScaleAndTranslate(
     scale: TensorType,
     translation: TensorType,
     *,
-    spatial_dims: Counts,
+    spatial_dims: Shifts,
     method: Literal["linear", "bilinear", "trilinear", "cubic", "bicubic", "tricubic", "lanczos3", "lanczos5"],
     antialias: bool = True,
 ) -> TensorType:
@@ -284,7 +290,7 @@ def ScaleAndTranslate(
     rank = len(images.shape)
     if not isinstance(output_shape, (list, tuple)) or len(output_shape) != rank:
         raise ShapeError(f"output_shape states the length of each of {rank} axes")
-    dims = (spatial_dims,) if isinstance(spatial_dims, int) else tuple(spatial_dims)
+    dims = axes_in(spatial_dims, rank)
     for i, (n, m) in enumerate(zip(images.shape, output_shape, strict=True)):
         if i in dims and (type(m) is not int or m < 1 or n is None):
             raise ShapeError(f"axis {i} is scaled, so its length must be known before and stated after")
@@ -293,7 +299,7 @@ def ScaleAndTranslate(
     for x in (scale, translation):
         if x.shape != (len(dims),):
             raise ShapeError(f"scale and translation are one number for each of {len(dims)} axes, got {show(x.shape)}")
-    shape = tuple(m if i in dims else n for i, (n, m) in enumerate(zip(images.shape, output_shape, strict=True)))
+    shape = tuple(m if i in dims or n is None else n for i, (n, m) in enumerate(zip(images.shape, output_shape, strict=True)))
     return TensorType(shape, images.dtype)
 
 

@@ -193,7 +193,11 @@ def _require_updates(indices: TensorType, values: TensorType, shape: Shape) -> N
 # Codes of classes.
 
 
-@nn
+def _with_dtype(settings: dict[str, Any]) -> dict[str, Any]:
+    return {**settings, "dtype": settings["dtype"] or "float32"}
+
+
+@nn.having(prepared=_with_dtype)
 def OneHot(
     x: TensorType, *, num_classes: Size, axis: int = -1, dtype: DType = None, sparse: bool = False
 ) -> TensorType:
@@ -202,7 +206,7 @@ def OneHot(
     return TensorType((*x.shape[:axis], num_classes, *x.shape[axis:]), dtype or "float32")
 
 
-@nn
+@nn.having(prepared=_with_dtype)
 def MultiHot(
     inputs: TensorType, *, num_classes: Size, axis: int = -1, dtype: DType = None, sparse: bool = False
 ) -> TensorType:

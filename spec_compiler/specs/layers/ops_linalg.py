@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, Literal
 
 from spec_compiler.specs.layers.ops_arguments import Axes, Number, Size
@@ -154,7 +155,7 @@ def Pinv(x: TensorType, *, rcond: Number | None = None) -> TensorType:
 @op
 def Norm(x: TensorType, *, ord: Any = None, axis: Axes = None, keepdims: bool = False) -> TensorType:
     axes = axes_in(axis, len(x.shape))
-    matrix = ("fro", "nuc", 1, -1, 2, -2)
+    matrix = ("fro", "nuc", 1, -1, 2, -2, inf, -inf)
     if ord is not None and not (isinstance(ord, (int, float)) or ord in ("fro", "nuc")):
         raise ShapeError(f"ord must be a number, 'fro' or 'nuc', got {ord!r}")
     if len(axes) == 2 and ord not in (None, *matrix):
@@ -167,7 +168,9 @@ def Norm(x: TensorType, *, ord: Any = None, axis: Axes = None, keepdims: bool = 
 @nn
 def Normalize(x: TensorType, *, axis: Axes = -1, order: Size = 2, epsilon: Number | None = None) -> TensorType:
     """`x` divided by its norm along the axes."""
-    axes_in(axis, len(x.shape))
+    axes = axes_in(axis, len(x.shape))
+    if order != 2 and (len(axes) > 2 or (len(axes) == 2 and order != 1)):
+        raise ShapeError(f"a norm of order {order} is taken over one axis, got {len(axes)}")
     return TensorType(x.shape, float_dtype(x))
 
 

@@ -57,6 +57,10 @@ class Operation:
     """The function's arguments by position, where the class's own do not simply follow the call's."""
     named: tuple[str, ...] = ()
     """The call's arguments that the function gives by name."""
+    prepared: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    """What the function makes of the class's arguments before the class gets them."""
+    nameless: bool = False
+    """Whether Keras leaves the name out of its `config`."""
     _parameters: list[inspect.Parameter] = field(default_factory=list)
 
     @property
@@ -177,12 +181,18 @@ class Module:
         return self.having()(rule)
 
     def having(
-        self, layout: LayoutRule = "keras", function: str = "", order: str = "", named: str = ""
+        self,
+        layout: LayoutRule = "keras",
+        function: str = "",
+        order: str = "",
+        named: str = "",
+        prepared: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        nameless: bool = False,
     ) -> Callable[[F], F]:
         """Register with more than the rule: see the fields of Operation."""
 
         def register(rule: F) -> F:
-            self.add(rule.__name__, rule, layout, function, order, named)
+            self.add(rule.__name__, rule, layout, function, order, named, prepared, nameless)
             return rule
 
         return register
@@ -200,11 +210,16 @@ class Module:
         function: str = "",
         order: str = "",
         named: str = "",
+        prepared: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        nameless: bool = False,
     ) -> None:
         """Register one operation."""
         assert name not in _operations, name
         function = function or snake_case(name)
-        _operations[name] = Operation(name, self.name, rule, function, layout, tuple(order.split()), tuple(named.split()))
+        ordered, by_name = tuple(order.split()), tuple(named.split())
+        _operations[name] = Operation(
+            name, self.name, rule, function, layout, ordered, by_name, prepared, nameless
+        )
 
 
 _PYTHON = "it runs a Python function, which is not in the file"

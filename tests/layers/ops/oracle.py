@@ -62,7 +62,8 @@ class Case:
     """What Keras has wrong, and is not compared: `shape`, `dtype` of the symbolic tensor, what a `model` of it computes
     (its function on tensors is held to instead), the `numbers` themselves."""
     held_to: str = "keras"
-    """What the numbers are held to: `keras`, or `numpy` where Keras goes wrong on torch, or not at all."""
+    """What the numbers are held to: `keras`; where Keras goes wrong on torch or cannot run, `numpy`, or what stands for
+    it in `substitutes`."""
     gradient: bool = True
     """Whether gradients are compared, those of Keras."""
     why: str = ""
@@ -229,9 +230,9 @@ def outputs_of(graph: Graph) -> list[tuple[Any, str]]:
 
 
 def tensors_of(case: Case, arrays: list[np.ndarray[Any, Any]]) -> list[torch.Tensor]:
-    """The inputs as tensors; floats take part in gradients."""
+    """The inputs as tensors; floats take part in gradients, if those are compared."""
     found = []
     for array, stated in zip(arrays, case.inputs, strict=True):
         tensor = torch.from_numpy(array.copy()).to(getattr(torch, _dtype(case, stated)))
-        found.append(tensor.requires_grad_() if tensor.is_floating_point() else tensor)
+        found.append(tensor.requires_grad_() if case.gradient and tensor.is_floating_point() else tensor)
     return found

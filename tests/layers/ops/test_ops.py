@@ -13,7 +13,7 @@ from spec_compiler.codegen import emit
 from spec_compiler.lowering.lower import build
 from spec_compiler.lowering.to_fx import class_name, lower_graph
 from spec_compiler.specs.layers.ops_table import operations
-from tests.layers.ops import oracle
+from tests.layers.ops import oracle, substitutes
 from tests.layers.ops.oracle import Case, Pair, flat
 
 CASES = oracle.all_cases()
@@ -35,19 +35,20 @@ def test_operation_matches_keras(case: Case) -> None:
     for i, (a, b) in enumerate(zip(found, expected, strict=True)):
         if "numbers" not in case.wrong:
             _assert_close(a, b, f"output {i}")
-    if case.gradient and case.held_to == "keras":
+    if case.gradient and case.held_to != "numpy":
         _assert_gradients(found, ours, expected, theirs)
     _assert_emitted(pair, lowered, ours, found)
 
 
-def test_every_operation_of_numpy_has_a_case() -> None:
-    of_numpy = {op.function for op in operations() if op.module == "keras.src.ops.numpy"}
-    assert not of_numpy - {case.op for case in CASES}
+def test_every_operation_has_a_case() -> None:
+    assert not {op.function for op in operations()} - {case.op for case in CASES}
 
 
 def _expected(pair: Pair, tensors: list[torch.Tensor]) -> Any:
     if pair.case.held_to == "numpy":
         return oracle.in_numpy(pair.case, pair.arrays)
+    if pair.case.held_to == "substitutes":
+        return oracle.called(substitutes.find(pair.case.op), pair.case, tensors)
     if "model" in pair.case.wrong:
         return oracle.called(oracle._keras_function(pair.case.op), pair.case, tensors)
     return pair.model(tensors)
@@ -128,7 +129,7 @@ def _assert_emitted(pair: Pair, lowered: Any, inputs: list[torch.Tensor], expect
     emitted = types.ModuleType("emitted")
     exec(compile(source, "<emitted>", "exec"), emitted.__dict__)
     module = getattr(emitted, class_name(pair.graph.name))()
-    with torch.no_grad():
-        found = flat(module(*inputs))
+    found = flat(module(*inputs))
     for a, b in zip(found, expected, strict=True):
-        torch.testing.assert_close(a, b.detach(), rtol=0, atol=0, equal_nan=True, msg=source)
+        # Not to the last bit: LAPACK's hangs on where in memory a matrix lies.
+        torch.testing.assert_close(a.detach(), b.detach(), rtol=1e-6, atol=1e-6, equal_nan=True, msg=source)
