@@ -14,8 +14,10 @@ from spec_compiler.lowering.activations import activate
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.table import lowering_of
 from spec_compiler.lowering.weights import Rule
+from spec_compiler.nn.policy import Mixed
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.shapes import Shape
+from spec_compiler.specs.types import kept_dtype
 
 if TYPE_CHECKING:
     from spec_compiler.lowering.to_fx import GraphLowering
@@ -71,8 +73,21 @@ class Call:
 
     def floats(self, x: Proxy, i: int = 0) -> Proxy:
         """`x`, input `i`, as numbers that a layer's weights can meet: Keras brings integers to the layer's dtype."""
-        dtype = self.node.inputs[i].dtype
-        return x if "float" in dtype else x.to(getattr(torch, self.node.layer.compute_dtype))
+        return x if "float" in self.node.inputs[i].dtype else self.cast(x)
+
+    def cast(self, x: Proxy) -> Proxy:
+        """`x` in the dtype that the layer computes in."""
+        return x.to(getattr(torch, self.compute_dtype))
+
+    @property
+    def compute_dtype(self) -> str:
+        """What the layer computes in."""
+        return self.node.layer.compute_dtype
+
+    def stated_dtype(self) -> dict[str, torch.dtype]:
+        """The argument `dtype` of a module that holds numbers of its own; none where that is float32."""
+        dtype = self.compute_dtype
+        return {} if dtype == "float32" else {"dtype": getattr(torch, dtype)}
 
     @property
     def channels_first(self) -> bool:
@@ -91,11 +106,22 @@ class Call:
         """`shape` in the order of axes that torch has it in."""
         return (shape[0], shape[-1], *shape[1:-1]) if self.channels_first else shape
 
-    def module(self, expr: ModuleExpr, rules: Sequence[Rule] = (), name: str = "") -> Callable[..., Any]:
+    def module(
+        self, expr: ModuleExpr, rules: Sequence[Rule] = (), name: str = "", computes_in: str | None = None
+    ) -> Callable[..., Any]:
         """The layer's submodule, made once however often the layer is called; call it with proxies.
 
         It bears the layer's name, or stands under it when `name` is given: `dense_13.weight`, `sep.depthwise.weight`.
+        Its weights, those that `rules` place, are kept in the layer's variable dtype, and computed with in the compute
+        dtype, or in `computes_in`.
         """
+        layer = self.node.layer
+        if rules:
+            expr, rules = in_policy(expr, rules, layer.variable_dtype, computes_in or self.compute_dtype)
+        return self.place(expr, rules, name)
+
+    def place(self, expr: ModuleExpr, rules: Sequence[Rule], name: str) -> Callable[..., Any]:
+        """The module as it stands, under the layer's name."""
         return self._lowering.module(self.node.layer, expr, rules, name)
 
     def inner(
@@ -107,6 +133,10 @@ class Call:
         regularizer counts, as it does in Keras where the outer layer calls it.
         """
         return InnerCall(self, layer, name, shape, mask, kwargs).lower(x)
+
+    def inlined(self, layer: LayerSpec, x: Proxy, shape: Shape) -> Proxy | tuple[Proxy, ...]:
+        """The same in the outer layer's place, and in the dtype that the outer layer computes in."""
+        return InnerCall(self, layer, "", shape, None, {}, self.compute_dtype).lower(x)
 
     def proxy(self, value: Value) -> Proxy:
         """One of the call's inputs, in the order of axes that they come in."""
@@ -142,9 +172,19 @@ class InnerCall(Call):
     """The call of a layer inside a layer, while the outer one is lowered."""
 
     def __init__(
-        self, outer: Call, layer: LayerSpec, name: str, shape: Shape, mask: Proxy | None, kwargs: dict[str, Any]
+        self,
+        outer: Call,
+        layer: LayerSpec,
+        name: str,
+        shape: Shape,
+        mask: Proxy | None,
+        kwargs: dict[str, Any],
+        computes_in: str | None = None,
     ) -> None:
-        value = Value(outer.node.name, shape=shape, dtype=outer.node.inputs[0].dtype)
+        self.given_dtype = kept_dtype(outer.node.layer.compute_dtype, outer.node.inputs[0].dtype)
+        self._compute_dtype = computes_in or layer.compute_dtype
+        dtype = kept_dtype(self._compute_dtype, self.given_dtype)
+        value = Value(outer.node.name, shape=shape, dtype=dtype)
         # A mask that is given to an inner layer is given explicitly: "mask" among the arguments says so.
         explicit = self.given(mask=mask, training=outer.training)
         super().__init__(Node(outer.node.name, layer, (value,), explicit), outer._lowering)
@@ -158,17 +198,23 @@ class InnerCall(Call):
             self.node.layout = "channels_first"
 
     @property
+    def compute_dtype(self) -> str:
+        return self._compute_dtype
+
+    @property
     def masks(self) -> list[Proxy | None]:
         return [self.node.kwargs.get("mask")]
 
-    def module(self, expr: ModuleExpr, rules: Sequence[Rule] = (), name: str = "") -> Callable[..., Any]:
+    def place(self, expr: ModuleExpr, rules: Sequence[Rule], name: str) -> Callable[..., Any]:
         if self.name:
             rules = [replace(rule, variable=f"{self.name}/{rule.variable}") for rule in rules]
-        return self.outer.module(expr, rules, ".".join(part for part in (self.name, name) if part))
+        return self.outer.place(expr, rules, ".".join(part for part in (self.name, name) if part))
 
     def lower(self, x: Proxy) -> Proxy | tuple[Proxy, ...]:
-        """The layer's outputs for `x`, in Keras's order of axes."""
+        """The layer's outputs for `x`, in Keras's order of axes, in the inner layer's dtype."""
         rank = len(self.shapes[0])
+        if self.node.inputs[0].dtype != self.given_dtype:
+            x = self.cast(x)
         if self.channels_first:
             x = permuted(x, rank, to_keras=False)
         result = lowering_of(type(self.node.layer))(self.node.layer, self, x, **self.kwargs)
@@ -178,6 +224,19 @@ class InnerCall(Call):
             ranks = [len(shape) for shape in self.output_shapes]
             results = tuple(permuted(y, r, True) if r == rank else y for y, r in zip(results, ranks, strict=True))
         return results if isinstance(result, tuple) else results[0]
+
+
+def in_policy(
+    expr: ModuleExpr, rules: Sequence[Rule], variable_dtype: str, compute_dtype: str
+) -> tuple[ModuleExpr, Sequence[Rule]]:
+    """A module with its weights in `variable_dtype` that computes in `compute_dtype`, and where its weights then are."""
+    if "float" not in compute_dtype:
+        return expr, rules
+    expr = expr.to(getattr(torch, variable_dtype))
+    if variable_dtype == compute_dtype:
+        return expr, rules
+    mixed = ModuleExpr(Mixed, expr, getattr(torch, compute_dtype))
+    return mixed, [replace(rule, parameter=f"module.{rule.parameter}") for rule in rules]
 
 
 def permuted(x: Proxy, rank: int, to_keras: bool) -> Proxy:

@@ -31,8 +31,10 @@ def ids(call: Call, x: Proxy) -> Proxy:
 
 @lowers(Embedding)
 def embedding(layer: Embedding, call: Call, x: Proxy) -> Proxy:
-    table = call.module(ModuleExpr(nn.Embedding, layer.input_dim, layer.output_dim), [Rule("embeddings", "weight")])
-    return table(ids(call, x))
+    expr = ModuleExpr(nn.Embedding, layer.input_dim, layer.output_dim)
+    # What is looked up is cast, not the table.
+    found = call.module(expr, [Rule("embeddings", "weight")], computes_in=layer.variable_dtype)(ids(call, x))
+    return found if layer.variable_dtype == call.compute_dtype else call.cast(found)
 
 
 @lowers(ReversibleEmbedding)

@@ -10,28 +10,40 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+CASTS = {torch.float64: "double", torch.float16: "half", torch.bfloat16: "bfloat16"}
+"""How a module's weights are brought to a data type: `nn.Linear(8, 32).double()`."""
+
 
 class ModuleExpr:
     """`ModuleExpr(nn.Linear, 8, 32, bias=False)`: builds the module, and prints as the source that would."""
 
-    __slots__ = ("args", "cls", "kwargs")
+    __slots__ = ("args", "cls", "dtype", "kwargs")
 
     def __init__(self, cls: type[nn.Module], /, *args: Any, **kwargs: Any) -> None:
         self.cls = cls
         self.args = args
         self.kwargs = kwargs
+        self.dtype: torch.dtype | None = None
+
+    def to(self, dtype: torch.dtype) -> ModuleExpr:
+        """The module with its weights and buffers in `dtype`, a float."""
+        found = ModuleExpr(self.cls, *self.args, **self.kwargs)
+        found.dtype = None if dtype is torch.float32 else dtype
+        return found
 
     def build(self) -> nn.Module:
         """The module, freshly made."""
         args = [arg.build() if isinstance(arg, ModuleExpr) else arg for arg in self.args]
         kwargs = {key: arg.build() if isinstance(arg, ModuleExpr) else arg for key, arg in self.kwargs.items()}
-        return self.cls(*args, **kwargs)
+        module = self.cls(*args, **kwargs)
+        return module if self.dtype is None else module.to(self.dtype)
 
     def source(self, separator: str = ", ") -> str:
         """`nn.Linear(8, 32, bias=False)`; a class of ours goes by its bare name, whose definition `emit` copies out."""
         args = [_source(arg) for arg in self.args] + [f"{key}={_source(arg)}" for key, arg in self.kwargs.items()]
         name = self.cls.__name__
-        return f"{'nn.' + name if getattr(nn, name, None) is self.cls else name}({separator.join(args)})"
+        made = f"{'nn.' + name if getattr(nn, name, None) is self.cls else name}({separator.join(args)})"
+        return made if self.dtype is None else f"{made}.{CASTS[self.dtype]}()"
 
     def definitions(self) -> list[type[nn.Module] | FunctionType]:
         """The classes and functions named in the expression that torch does not have."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
+import torch
 from torch import nn
 from torch.fx import Proxy
 from torch.nn import functional as F
@@ -55,11 +56,14 @@ def batch_normalization(layer: BatchNormalization, call: Call, x: Proxy) -> Any:
     expr = ModuleExpr(cls, channels, **kwargs, **affine_kwargs(layer), **frozen)
     flat = (channels,) if len(axes) > 1 else None
     rules = [Rule(variable, parameter, shape=flat) for variable, parameter in STATISTICS.items()]
-    norm = call.module(expr, rules)
-    x = call.floats(x)
+    # Half the precision would not do for sums over a batch: Keras computes in float32 then.
+    half = call.compute_dtype in ("float16", "bfloat16")
+    norm = call.module(expr, rules, computes_in="float32" if half else None)
+    x = x.float() if half else call.floats(x)
 
     def run(x: Any, mask: Any) -> Any:
-        return norm(x, **call.given(mask=mask, training=call.training))
+        y = norm(x, **call.given(mask=mask, training=call.training))
+        return call.cast(y) if half else y
 
     if len(axes) > 1:
         return _over_several(run, x, mask, axes, rank)
@@ -144,7 +148,7 @@ def unit_normalization(layer: UnitNormalization, call: Call, x: Proxy) -> Any:
 class _Normalized(InnerCall):
     """The call of the layer inside, whose module is put into a SpectralNorm."""
 
-    def module(self, expr: ModuleExpr, rules: Sequence[Rule] = (), name: str = "") -> Callable[..., Any]:
+    def place(self, expr: ModuleExpr, rules: Sequence[Rule], name: str) -> Callable[..., Any]:
         kernel = next(rule for rule in rules if rule.variable in ("kernel", "embeddings"))
         spec = self.outer.node.layer
         assert isinstance(spec, SpectralNormalization)
@@ -155,9 +159,11 @@ class _Normalized(InnerCall):
         if spec.power_iterations != 1:
             kwargs["power_iterations"] = spec.power_iterations
         whole = ModuleExpr(nn_normalization.SpectralNorm, expr, vector.shape[-1], **kwargs)
-        return self.outer.module(whole, [Rule("vector_u", "vector_u"), *under("layer", list(rules))], name)
+        whole = whole.to(getattr(torch, spec.variable_dtype))
+        return self.outer.place(whole, [Rule("vector_u", "vector_u"), *under("layer", list(rules))], name)
 
 
 @lowers(SpectralNormalization)
 def spectral_normalization(layer: SpectralNormalization, call: Call, x: Proxy) -> Any:
-    return _Normalized(call, layer.layer, "layer", call.shapes[0], call.mask, {}).lower(x)
+    y: Any = _Normalized(call, layer.layer, "layer", call.shapes[0], call.mask, {}).lower(x)
+    return y if layer.layer.compute_dtype == layer.compute_dtype else call.cast(y)

@@ -21,7 +21,8 @@ def rescaling(layer: Rescaling, call: Call, x: Proxy) -> Any:
     scale, offset = layer.factors, layer.offsets
     x = call.floats(x)
     if isinstance(scale, list) or isinstance(offset, list):
-        return call.module(ModuleExpr(nn_preprocessing.Rescaling, scale, *([offset] if offset else [])))(x)
+        given = [offset] if offset else []
+        return call.module(ModuleExpr(nn_preprocessing.Rescaling, scale, *given, **call.stated_dtype()))(x)
     scaled = x if scale == 1 else x * scale
     return scaled + offset if offset else scaled
 
@@ -48,7 +49,7 @@ def normalization(layer: Normalization, call: Call, x: Proxy) -> Any:
     mean, variance = (
         torch.tensor(value, dtype=torch.float64).reshape(shape).tolist() for value in (layer.mean, layer.variance)
     )
-    return call.module(ModuleExpr(nn_preprocessing.Normalization, mean, variance, **invert))(x)
+    return call.module(ModuleExpr(nn_preprocessing.Normalization, mean, variance, **invert, **call.stated_dtype()))(x)
 
 
 def _by_numbers(layer: Normalization, x: Proxy) -> Any:

@@ -160,7 +160,8 @@ def opened(
 
     if layer.stateful:
         shapes = layer.kept_shapes(call.shapes[0])
-        kept = call.module(ModuleExpr(nn_recurrent.States, *shapes), name="states")
+        states_in = getattr(torch, layer.compute_dtype)
+        kept = call.module(ModuleExpr(nn_recurrent.States, *shapes).to(states_in), name="states")
         start = start or several(kept(), len(shapes))
     x, mask = call.floats(x), steps_mask(call)
     if layer.go_backwards:

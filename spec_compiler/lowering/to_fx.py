@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 import torch.fx
 from torch import nn
 from torch.fx import Proxy
@@ -26,7 +27,7 @@ from spec_compiler.lowering.table import lowering_of, mask_lowering_of
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.specs.base import LayerSpec, Variable
 from spec_compiler.specs.regularizers import Regularizer
-from spec_compiler.specs.types import Layout
+from spec_compiler.specs.types import Layout, kept_dtype
 
 Existing = Callable[[LayerSpec, str], nn.Module | None]
 """Gives the submodule, by its name under the layer's, of a layer that is built already."""
@@ -161,15 +162,24 @@ class GraphLowering:
         if node.body is not None:
             results = self._nested(node, node.body)
         else:
-            args = map_values(lambda v: self.proxy(v, node.layout), node.args)
+            args = map_values(lambda v: self._cast(v, node.layer, node.layout), node.args)
             kwargs = {
-                key: map_values(self.proxy, arg) for key, arg in node.kwargs.items() if key not in ("mask", "training")
+                key: map_values(lambda v: self._cast(v, node.layer), arg)
+                for key, arg in node.kwargs.items()
+                if key not in ("mask", "training")
             }
             found = lowering_of(type(node.layer))(node.layer, call, *args, **kwargs)
             results = found if isinstance(found, tuple) else (found,)
             self.penalize(node.layer.output_regularizer, results)
         for value, proxy in zip(node.outputs, results, strict=True):
             self._proxies[id(value), value.layout] = proxy
+
+    def _cast(self, value: Value, layer: LayerSpec, layout: Layout = "keras") -> Proxy:
+        """`value` as the layer takes it: floats in the dtype that its policy computes in."""
+        x = self.proxy(value, layout)
+        if not layer.autocasts or value.dtype == kept_dtype(layer.compute_dtype, value.dtype):
+            return x
+        return x.to(getattr(torch, layer.compute_dtype))
 
     def penalize(self, regularizer: Regularizer | None, outputs: Sequence[Proxy]) -> None:
         """Count the penalties that an activity regularizer puts on outputs, where penalties are wanted."""
@@ -183,10 +193,11 @@ class GraphLowering:
         target = self._target(node.layer)
         if target not in self.modules:
             self.modules[target] = GraphLowering(body, more).run()
-        args = [self.proxy(value) for value in node.inputs]
-        args += [
-            self.mask(mask) for mask, inner in zip(node.masks, body.inputs, strict=True) if inner.mask is inner
+        args = [
+            self.proxy(value) if value.dtype == inner.dtype else self.proxy(value).to(getattr(torch, inner.dtype))
+            for value, inner in zip(node.inputs, body.inputs, strict=True)
         ]
+        args += [self.mask(mask) for mask, inner in zip(node.masks, body.inputs, strict=True) if inner.mask is inner]
         result: Any = self.tracer.create_proxy("call_module", target, tuple(args), {})
         masks: Any = [None] * len(node.outputs)
         if more:

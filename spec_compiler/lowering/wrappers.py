@@ -28,6 +28,8 @@ def bidirectional(
     if layer.layer.return_state:
         (there, *kept), (back, *more) = there, back
         kept += more
+    if any(inner.compute_dtype != layer.compute_dtype for inner in layer.directions):
+        there, back = call.cast(there), call.cast(back)
     if layer.layer.return_sequences:
         back = back.flip(1)
     outputs = (*merged(layer, there, back), *kept)
@@ -51,5 +53,5 @@ def merged(layer: Bidirectional, there: Proxy, back: Proxy) -> tuple[Proxy, ...]
 def time_distributed(layer: TimeDistributed, call: Call, x: Proxy) -> Proxy:
     batch, steps, *rest = call.shapes[0]
     folded = None if batch is None or steps is None else batch * steps
-    y = call.inner(layer.layer, "", x.flatten(0, 1), (folded, *rest))
+    y = call.inlined(layer.layer, x.flatten(0, 1), (folded, *rest))
     return y.unflatten(0, (-1, steps if steps is not None else x.shape[1]))

@@ -161,7 +161,7 @@ class SpectralNorm(nn.Module):
     @torch.no_grad()
     def normalize(self) -> None:
         """Take the power iteration's next steps, and divide the weight; one of zeros stays as it is."""
-        weight: Tensor = self.layer.weight
+        weight = next(p for p in self.layer.parameters() if p.dim() > 1)
         matrix = (weight if self.axes is None else weight.permute(self.axes)).reshape(-1, self.columns)
         u = self.vector_u
         for _ in range(self.power_iterations):

@@ -15,10 +15,10 @@ class Rescaling(nn.Module):
     scale: Tensor
     offset: Tensor
 
-    def __init__(self, scale: Any, offset: Any = 0.0) -> None:
+    def __init__(self, scale: Any, offset: Any = 0.0, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32), persistent=False)
-        self.register_buffer("offset", torch.tensor(offset, dtype=torch.float32), persistent=False)
+        self.register_buffer("scale", torch.tensor(scale, dtype=dtype), persistent=False)
+        self.register_buffer("offset", torch.tensor(offset, dtype=dtype), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.scale + self.offset
@@ -30,10 +30,10 @@ class Normalization(nn.Module):
     mean: Tensor
     variance: Tensor
 
-    def __init__(self, mean: Any, variance: Any, invert: bool = False) -> None:
+    def __init__(self, mean: Any, variance: Any, invert: bool = False, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32), persistent=False)
-        self.register_buffer("variance", torch.tensor(variance, dtype=torch.float32), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean, dtype=dtype), persistent=False)
+        self.register_buffer("variance", torch.tensor(variance, dtype=dtype), persistent=False)
         self.invert = invert
 
     def forward(self, x: Tensor) -> Tensor:

@@ -112,13 +112,23 @@ def existing_submodule(layer: LayerSpec, name: str) -> nn.Module | None:
 @torch.no_grad()
 def get_weights(held: list[Weight]) -> list[np.ndarray[Any, Any]]:
     """The weights as numpy arrays in Keras's order and layout, copies."""
-    return [weight.to_keras().detach().cpu().contiguous().clone().numpy() for weight in held]
+    return [as_numpy(weight.to_keras().detach().contiguous().clone()) for weight in held]
+
+
+def _known(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """`array`, one of the bfloat16 that Keras makes (ml_dtypes) as float32."""
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+
+
+def as_numpy(x: Tensor) -> np.ndarray[Any, Any]:
+    """`x` as an array; bfloat16, which numpy lacks, as float32."""
+    return (x.float() if x.dtype is torch.bfloat16 else x).cpu().numpy()
 
 
 @torch.no_grad()
 def set_weights(held: list[Weight], values: Sequence[Any], owner: str) -> None:
     """Copy `values` into the weights; SpecError, and nothing copied, when one does not fit."""
-    arrays = [torch.as_tensor(np.asarray(value)) for value in values]
+    arrays = [torch.as_tensor(_known(np.asarray(value))) for value in values]
     if len(arrays) != len(held):
         code = MISSING_WEIGHTS if len(arrays) < len(held) else UNEXPECTED_WEIGHTS
         raise SpecError([Diagnostic(code, f"{owner} has {len(held)} weights, got {len(arrays)} arrays")])

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from spec_compiler.ir import values_in
+from spec_compiler.runtime.built import as_numpy
 from spec_compiler.runtime.callbacks import CallbackList, History
 from spec_compiler.runtime.compiled import Compiled
 from spec_compiler.runtime.data import Batch, Batches, adapt, split
@@ -223,7 +224,7 @@ class Trainer(Compiled):
                 if watch.watches_predict_batches:
                     watch.on_predict_batch_end(i, {"outputs": collected[-1]})
             watch.on_predict_end()
-        outputs = [torch.cat(parts).cpu().numpy() for parts in zip(*collected, strict=True)]
+        outputs = [as_numpy(torch.cat(parts)) for parts in zip(*collected, strict=True)]
         return unflatten(self.graph.outputs, iter(outputs))
 
     def _compute(self, x: Any, training: bool) -> Any:

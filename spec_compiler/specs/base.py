@@ -126,6 +126,9 @@ class LayerSpec(SpecObject):
     takes_list: ClassVar[bool] = False
     """Whether several inputs come as one list (merging layers), not as positional arguments."""
 
+    autocasts: ClassVar[bool] = True
+    """Whether floats that come in are cast to the dtype that the layer computes in; operations take them as they are."""
+
     unstated: ClassVar[tuple[str, ...]] = ()
     """Fields that Keras's `get_config()` leaves out where they have their default."""
 

@@ -183,7 +183,7 @@ def _set_weights(pair: Pair) -> list[np.ndarray[Any, Any]]:
     with torch.no_grad():
         for (layer, variable, rules), value in zip(weights(pair.lowered), values, strict=True):
             assert rules, f"no rule says where {variable.name} is"
-            assign(parameters_of(pair.module, layer, rules), rules, torch.from_numpy(np.array(value)))
+            assign(parameters_of(pair.module, layer, rules), rules, keras_oracle.tensor(value))
     _assert_weights(pair, values, "weights read back")
     return values
 
@@ -192,7 +192,7 @@ def _assert_weights(pair: Pair, expected: Sequence[np.ndarray[Any, Any]], what: 
     with torch.no_grad():
         for (layer, variable, rules), value in zip(weights(pair.lowered), expected, strict=True):
             found = read(parameters_of(pair.module, layer, rules), variable, rules)
-            assert_close(found, torch.from_numpy(np.array(value)), f"{what}: {variable.name}")
+            assert_close(found, keras_oracle.tensor(value), f"{what}: {variable.name}")
 
 
 def _assert_computation(pair: Pair, training: bool) -> None:

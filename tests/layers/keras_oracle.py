@@ -102,10 +102,20 @@ def randomize(model: keras.Model, rng: np.random.Generator) -> list[np.ndarray[A
         value = keras.ops.convert_to_numpy(variable)
         if "float" in variable.dtype:
             value = (rng.standard_normal(variable.shape) * 0.5).astype(value.dtype)
-            value = np.abs(value) + 0.5 if "variance" in variable.name else value
+            value = (np.abs(value) + 0.5).astype(value.dtype) if "variance" in variable.name else value
         values.append(value)
     model.set_weights(values)
+    for layer in model._flatten_layers():
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
     return values
+
+
+def tensor(value: np.ndarray[Any, Any]) -> torch.Tensor:
+    """An array as a tensor, numpy's extension type bfloat16 too."""
+    if value.dtype.name == "bfloat16":
+        return torch.from_numpy(value.astype("float32")).bfloat16()
+    return torch.from_numpy(np.array(value))
 
 
 def average_pool(inputs: Any, pool_size: Any, strides: Any, padding: str, data_format: str) -> Any:

@@ -21,6 +21,7 @@ class OpSpec(LayerSpec):
     """The class's arguments as stated, those of Keras's `config`."""
 
     takes_list: ClassVar[bool] = False
+    autocasts: ClassVar[bool] = False
 
     @model_validator(mode="after")
     def _known(self) -> Self:
