@@ -30,6 +30,8 @@ Generator = torch.Generator | None
 
 # Standard deviation of a standard normal distribution cut at ±2.
 _TRUNCATED_STDDEV = 0.87962566103423978
+_WITHIN_2 = math.erf(math.sqrt(2))
+"""The share of a normal distribution that lies within two standard deviations."""
 
 
 def initialize(init: Initializer, shape: Dims, dtype: torch.dtype, generator: Generator = None) -> Tensor:
@@ -141,5 +143,7 @@ def _unit_uniform(shape: Dims, dtype: torch.dtype, generator: Generator) -> Tens
 
 
 def _standard_truncated(shape: Dims, dtype: torch.dtype, generator: Generator) -> Tensor:
-    draw = torch.empty(shape, dtype=dtype, device="cpu")
-    return torch.nn.init.trunc_normal_(draw, generator=generator)
+    # The inverse of the distribution function, at numbers between its values at -2 and 2. `nn.init.trunc_normal_` takes
+    # ten times as long, most of the time that building a large model takes.
+    draw = torch.empty(shape, dtype=dtype, device="cpu").uniform_(-_WITHIN_2, _WITHIN_2, generator=generator)
+    return draw.erfinv_().mul_(math.sqrt(2)).clamp_(-2, 2)
