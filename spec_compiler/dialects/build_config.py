@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spec_compiler.dialects.known import words
+from spec_compiler.dialects.known import holds_operations, words
 from spec_compiler.dialects.typed import Built
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.serialization import plain
@@ -27,7 +27,7 @@ _STEPS = words("TimeDistributed RNN")
 def build_config(layer: LayerSpec, built: Built | None) -> dict[str, Any] | None:
     """What Keras writes of the shapes `layer` was built on; None where it writes nothing."""
     name = type(layer).__name__
-    if built is None or built.first is None or name in _ALWAYS_BUILT or layer.keras_module is not None:
+    if built is None or built.first is None or name in _ALWAYS_BUILT or holds_operations(layer.keras_module or ""):
         return None
     if name in ("MultiHeadAttention", "GroupQueryAttention"):
         given = dict(zip(_ATTENTION, built.args, strict=False))

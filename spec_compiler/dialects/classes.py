@@ -111,7 +111,7 @@ def report_unknown(named: Named, today: str, path: Path, reporter: Reporter, wha
 def _report_unheard_of(named: Named, path: Path, reporter: Reporter, what: str) -> None:
     name = named.own_name
     # `QConv2D`, `QuantDense`: somebody's variant of a layer, not a slip of the pen.
-    is_variant = any(name.endswith(layer) for layer in known.KERAS_LAYERS)
+    is_variant = name in known.OF_APPLICATIONS or any(name.endswith(layer) for layer in known.KERAS_LAYERS)
     close = None if is_variant else did_you_mean(name, [*registry.names("layer"), *sorted(known.KERAS_LAYERS)])
     code: Code = UNKNOWN_LAYER if close or named.module else CUSTOM_LAYER
     hint = f"{close} A layer of your own: {_REGISTER}" if close else f"it is none of Keras's: {_REGISTER}"

@@ -17,6 +17,7 @@ from typing import Any
 from spec_compiler.diagnostics import UNSUPPORTED, Reporter, show
 from spec_compiler.dialects import keras2_words as words
 from spec_compiler.dialects.calls import is_recurrent
+from spec_compiler.dialects.known import holds_operations
 from spec_compiler.dialects.typed import Typed, input_shape, typed
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.core import InputLayer
@@ -56,7 +57,7 @@ class _Writer:
         """A layer, or a nested model."""
         if isinstance(layer, ModelSpec):
             return self.model(layer)
-        if layer.keras_module is not None:
+        if holds_operations(layer.keras_module or ""):
             self._refuse(layer, f"Keras 2 has no operation {layer.class_name} of {layer.keras_module}")
         config = layer.get_config()
         for name in layer.layer_fields:

@@ -51,6 +51,9 @@ KERAS_LAYERS = words(
 )
 """The layers of Keras 3.15.1, by the names it writes."""
 
+OF_APPLICATIONS = words("LayerScale CustomScaleLayer")
+"""Layers that architectures in `keras.applications` define: without their module, the name may be anybody's."""
+
 GONE = {
     "LocallyConnected1D": "Keras 3 dropped it",
     "LocallyConnected2D": "Keras 3 dropped it",
@@ -72,7 +75,8 @@ def is_keras(module: str) -> bool:
 def holds_layers(module: str) -> bool:
     """Whether it is among those of Keras's modules that layers and models come from."""
     parts = module.split(".")
-    return parts in (["keras"], ["tf_keras"]) or any(part in ("layers", "models", "engine") for part in parts)
+    homes = ("layers", "models", "engine", "applications")
+    return parts in (["keras"], ["tf_keras"]) or any(part in homes for part in parts)
 
 
 def holds_operations(module: str) -> bool:

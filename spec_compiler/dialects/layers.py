@@ -121,7 +121,7 @@ class LayerReader:
         if classes.report_mismatch(named, path, self.reporter):
             return None
         cls = self._translated(args)
-        if cls is None or named.is_custom or args.class_name in known.UNSAFE:
+        if cls is None or named.is_custom or args.class_name in known.UNSAFE or _is_namesake(named, args, cls):
             classes.report_unknown(named, args.class_name, path, self.reporter)
             return None
         return cls
@@ -247,6 +247,12 @@ class LayerReader:
 def _fields(class_name: str) -> Mapping[str, Any]:
     cls = classes.find(class_name)
     return {} if cls is None else cls.model_fields
+
+
+def _is_namesake(named: Named, args: Arguments, cls: type[LayerSpec]) -> bool:
+    """Whether the file means a layer of somebody's own by the name that one of Keras's architectures has given too."""
+    foreign = named.module is None and args.class_name in known.OF_APPLICATIONS
+    return foreign and not args.values.keys() <= cls.model_fields.keys()
 
 
 def _names_layer(value: Any) -> bool:

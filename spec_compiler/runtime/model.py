@@ -292,10 +292,22 @@ class Sequential(Model):
     def __init__(self, layers: Any = None, name: str | None = None) -> None:
         self._start(SequentialSpec(name=name or unique_name("sequential"), layers=[]))
         for layer in layers or []:
-            self.add(layer)
+            self._append(layer)
+        if layers:
+            self.graph  # noqa: B018 (checked now, and once for all layers)
 
     def add(self, layer: Any) -> None:
         """Append a layer, a model, or `Input(...)` as the first. Raises SpecError when its input does not fit."""
+        before = len(self._layers)
+        self._append(layer)
+        try:
+            self.graph  # noqa: B018 (checked now, so that the error names the layer being added)
+        except SpecError:
+            del self._layers[before:]
+            self._changed()
+            raise
+
+    def _append(self, layer: Any) -> None:
         spec = _as_spec(layer)
         added = [spec]
         if not self.spec.members() and spec._batch_input_shape is not None:
@@ -305,12 +317,6 @@ class Sequential(Model):
             raise ValueError(f"model '{self.name}' has a layer '{spec.name}' already: the names must be unique")
         self._layers.extend(added)
         self._changed()
-        try:
-            self.graph  # noqa: B018 (checked now, so that the error names the layer being added)
-        except SpecError:
-            del self._layers[-len(added) :]
-            self._changed()
-            raise
 
     def pop(self) -> Any:
         """Remove the last layer and return it."""

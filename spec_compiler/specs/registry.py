@@ -84,6 +84,7 @@ def snake_case(name: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
+@cache
 def _module(kind: str) -> Any:
     return import_module(f"spec_compiler.{KINDS[kind]}")
 

@@ -10,12 +10,13 @@ from unittest import mock
 import keras
 import numpy as np
 import torch
+from keras.src.applications import convnext, inception_resnet_v2
 
 from spec_compiler.specs import registry
 from spec_compiler.specs.base import LayerSpec
 from tests.layers.cases import Case
 
-_MODULES = (keras.layers, keras.initializers, keras.regularizers, keras.constraints)
+_MODULES = (keras.layers, keras.initializers, keras.regularizers, keras.constraints, convnext, inception_resnet_v2)
 
 
 def keras_object(value: Any) -> Any:

@@ -37,6 +37,7 @@ _FAMILIES = {
     "regularization": "Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D GaussianNoise GaussianDropout AlphaDropout "
     "ActivityRegularization",
     "legacy": "Highway MaxoutDense ThresholdedReLU ParametricSoftplus SReLU",
+    "applications": "LayerScale CustomScaleLayer",
 }
 
 __all__, __getattr__ = families(__name__, _FAMILIES)
