@@ -32,6 +32,12 @@ def lowering(function: F) -> F:
     return function
 
 
+def wrap(names: str, by: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Put `by(lowering)` in the place of these operations' lowerings."""
+    for name in names.split():
+        _lowerings[name] = by(_lowerings[name])
+
+
 def with_constants(names: str) -> None:
     """Give the lowerings of these operations constants as they are, as Arrays."""
     _constants.update(names.split())

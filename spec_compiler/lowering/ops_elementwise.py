@@ -10,7 +10,7 @@ import torch
 from torch.fx import Proxy
 
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype
-from spec_compiler.specs.layers.ops_types import dtype_of, floating, promoted, together
+from spec_compiler.specs.layers.ops_types import dtype_of, promoted, together
 
 # Functions of one number.
 
@@ -121,6 +121,18 @@ def operands(op: OpCall, function: Callable[..., Any], x1: Any, x2: Any) -> Any:
     return op.run(function, *op.meeting(together(*_types(op, x1, x2)), x1, x2))
 
 
+def of_numbers(op: OpCall, function: Callable[..., Any], x1: Any, x2: Any) -> Any:
+    """Operators that take no booleans: those become numbers."""
+    dtype = together(*_types(op, x1, x2))
+    return operands(op, function, *(_as_number(op, x, dtype) for x in (x1, x2)))
+
+
+def _as_number(op: OpCall, x: Any, dtype: str) -> Any:
+    if isinstance(x, Proxy):
+        return op.cast(x, dtype) if op.type(x).dtype == "bool" else x
+    return int(x) if isinstance(x, bool) else x
+
+
 def tensors(op: OpCall, function: Callable[..., Any], x1: Any, x2: Any) -> Any:
     """Functions that take tensors alone."""
     return op.run(function, *_as_tensors(op, together(*_types(op, x1, x2)), x1, x2))
@@ -128,8 +140,7 @@ def tensors(op: OpCall, function: Callable[..., Any], x1: Any, x2: Any) -> Any:
 
 def floats(op: OpCall, function: Callable[..., Any], x1: Any, x2: Any) -> Any:
     """Functions that take tensors of floating-point numbers alone."""
-    dtype = floating(*_types(op, x1, x2))
-    return op.run(function, *(op.cast(x, dtype) for x in _as_tensors(op, dtype, x1, x2)))
+    return op.run(function, *(op.cast(x, op.dtype) for x in _as_tensors(op, op.dtype, x1, x2)))
 
 
 def _types(op: OpCall, *xs: Any) -> list[Any]:
@@ -143,8 +154,7 @@ def _as_tensors(op: OpCall, dtype: str, *xs: Any) -> list[Any]:
 
 lower_each(
     {
-        "Add": operator.add, "Subtract": operator.sub, "Multiply": operator.mul,
-        "Power": operator.pow, "Greater": operator.gt, "GreaterEqual": operator.ge, "Less": operator.lt,
+        "Add": operator.add, "Multiply": operator.mul, "Greater": operator.gt, "GreaterEqual": operator.ge, "Less": operator.lt,
         "LessEqual": operator.le, "Equal": operator.eq, "NotEqual": operator.ne, "BitwiseAnd": operator.and_,
         "BitwiseOr": operator.or_, "BitwiseXor": operator.xor, "BitwiseLeftShift": torch.bitwise_left_shift,
         "LeftShift": torch.bitwise_left_shift, "BitwiseRightShift": torch.bitwise_right_shift,
@@ -170,6 +180,16 @@ lower_each(
 )  # fmt: skip
 
 
+lower_each({"Subtract": operator.sub}, of_numbers)
+
+
+@lowering
+def Power(op: OpCall, x1: Any, x2: Any) -> Any:
+    # torch.fx prints -1 ** x, which is -(1 ** x).
+    negative = not isinstance(x1, Proxy) and x1 < 0
+    return of_numbers(op, torch.pow if negative else operator.pow, x1, x2)
+
+
 @lowering
 def Heaviside(op: OpCall, x1: Any, x2: Any) -> Any:
     # torch has no gradient of it: none goes back.
@@ -177,8 +197,8 @@ def Heaviside(op: OpCall, x1: Any, x2: Any) -> Any:
 
 
 def _remainder(op: OpCall, function: Callable[..., Any], x1: Any, x2: Any) -> Any:
-    if not isinstance(x1, Proxy) and "float" in op.dtype:
-        # Of a number by a tensor torch has no gradient.
+    if not isinstance(x1, Proxy) and (function is torch.fmod or "float" in op.dtype):
+        # Of a number by a tensor torch has no gradient, and no fmod.
         x1 = op.tensor(x1, x2, op.dtype)
     return op.run(function, *op.meeting(op.dtype, x1, x2))
 

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch.fx import Proxy
 
-from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype, with_constants
+from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype, with_constants, wrap
 from spec_compiler.specs.layers.ops_types import Array, numbers_in
+from spec_compiler.specs.shapes import TensorType
 
 
 def over(op: OpCall, x: Proxy, axis: Any, keepdims: bool) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -261,6 +262,26 @@ def _median(op: OpCall, function: Callable[..., Any], x: Proxy, *, axis: Any, ke
 
 
 lower_each({"Median": torch.quantile, "Nanmedian": torch.nanquantile}, _median)
+
+
+def _or_over_no_axes(lowered: Callable[..., Any]) -> Callable[..., Any]:
+    """A reduction's lowering for `axis=[]` too, which torch takes for all axes: over one of length 1 in their place."""
+
+    def reduction(op: OpCall, x: Proxy, *inputs: Any, axis: Any, **settings: Any) -> Any:
+        if axis == ():
+            of = op.type(x)
+            x, axis = op.typed(x.unsqueeze(-1), TensorType((*of.shape, 1), of.dtype)), -1
+            settings |= {"keepdims": False} if "keepdims" in settings else {}
+        return lowered(op, x, *inputs, axis=axis, **settings)
+
+    return reduction
+
+
+wrap(
+    "All Any Amax Amin Mean Nanmean Sum Nansum Std Var Max Min Ptp Prod CountNonzero Logsumexp Nanmax Nanmin Nanprod Nanvar "
+    "Nanstd Quantile Nanquantile Percentile Nanpercentile Median Nanmedian",
+    _or_over_no_axes,
+)
 
 
 # Running sums and products, differences.

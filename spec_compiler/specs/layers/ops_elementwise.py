@@ -178,7 +178,7 @@ def float_of_numbers(x1: Operand, x2: Operand) -> TensorType:
 
 op.each("Add Multiply Maximum Minimum Fmax Fmin", arithmetic, "any")
 op.each("Subtract FloorDivide", arithmetic_of_numbers, "any")
-op.each("Divide TrueDivide DivideNoNan Arctan2 Logaddexp Logaddexp2 Nextafter", division, "any")
+op.each("Divide TrueDivide DivideNoNan Logaddexp Logaddexp2", division, "any")
 op.each("Hypot Heaviside", float_of_numbers, "any")
 op.each("Mod Fmod", remainder, "any")
 op.each("Greater GreaterEqual Less LessEqual Equal NotEqual LogicalAnd LogicalOr LogicalXor", comparison, "any")
@@ -193,6 +193,19 @@ def Power(x1: Operand, x2: Operand) -> TensorType:
     if is_int(found.dtype) and isinstance(x2, int) and x2 < 0:
         raise ShapeError("integers have no negative powers among integers", help="cast them to float32 first")
     return found
+
+
+@op.having("any")
+def Arctan2(x1: Operand, x2: Operand) -> TensorType:
+    # A number is of float32 here, whatever it meets.
+    dtypes = ("float32" if isinstance(x, (int, float)) else dtype_of(x) for x in (x1, x2))
+    return TensorType(elementwise(x1, x2), promoted(*dtypes, "float"))
+
+
+@op.having("any")
+def Nextafter(x1: Operand, x2: Operand) -> TensorType:
+    dtypes = ("float32" if isinstance(x, float) else dtype_of(x) for x in (x1, x2))
+    return TensorType(elementwise(x1, x2), promoted(*dtypes, "float"))
 
 
 @op.having("any")

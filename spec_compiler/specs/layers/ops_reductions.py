@@ -33,10 +33,10 @@ nn = Module("keras.src.ops.nn")
 def by_axes(rank: int, arguments: dict[str, Any]) -> Layout:
     """Any order of axes will do where what is left keeps its order when the channels come first."""
     axes = arguments.get("axis", arguments.get("axes"))
-    if arguments.get("keepdims") or axes is None:
+    if axes is None or (arguments.get("keepdims") and axes != ()):
         return "any"
     gone = {axis % rank for axis in ((axes,) if isinstance(axes, int) else axes)}
-    return "any" if rank - 1 in gone or gone >= set(range(1, rank - 1)) else "keras"
+    return "any" if gone and (rank - 1 in gone or gone >= set(range(1, rank - 1))) else "keras"
 
 
 def summed(x: TensorType, *, axis: Axes = None, keepdims: bool = False) -> TensorType:

@@ -228,13 +228,16 @@ def total(lengths: Iterable[int | None]) -> int | None:
 
 
 def same_but(shapes: Sequence[Shape], axis: int | None) -> Shape:
-    """The shape that all of them have, `axis` (counted from the front) aside, whose lengths add up."""
-    first = shapes[0]
+    """The shape that all of them have, `axis` (counted from the front) aside, whose lengths add up.
+
+    Where the first has an unknown length, so has the result, as Keras states it.
+    """
+    first = known = shapes[0]
     for shape in shapes[1:]:
         try:
             if len(shape) != len(first):
                 raise ShapeError("")
-            first = tuple(a if i == axis else merged(a, b) for i, (a, b) in enumerate(zip(first, shape, strict=True)))
+            known = tuple(a if i == axis else merged(a, b) for i, (a, b) in enumerate(zip(known, shape, strict=True)))
         except ShapeError:
             but = "" if axis is None else f" but for axis {axis}"
             raise ShapeError(f"the tensors' shapes must be equal{but}, got {', '.join(map(show, shapes))}") from None
