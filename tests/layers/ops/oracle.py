@@ -56,6 +56,8 @@ class Case:
     """Floats are drawn evenly from this range, ints from it or from 0 to 4."""
     whole: bool = False
     """Whether the inputs' shapes are stated with the batch axis, which is then known."""
+    pooled: list[int] = field(default_factory=list)
+    """The inputs that come out of a pooling by 2, which leaves torch's channels in front."""
     nans: bool = False
     """Whether some numbers are none."""
     wrong: list[str] = field(default_factory=list)
@@ -154,6 +156,7 @@ class Pair:
 
     case: Case
     arrays: list[np.ndarray[Any, Any]]
+    operands: list[Any]
     model: keras.Model
     document: dict[str, Any]
     graph: Graph
@@ -168,7 +171,8 @@ def make_pair(case: Case) -> Pair:
     dtypes = [_dtype(case, stated) for stated in case.inputs]
     pairs = zip(shapes, dtypes, strict=True)
     inputs = [keras.Input(batch_shape=s, dtype=d, name=f"x{i}") for i, (s, d) in enumerate(pairs)]
-    outputs = called(_keras_function(case.op), case, inputs)
+    operands = [keras.layers.MaxPooling2D()(x) if i in case.pooled else x for i, x in enumerate(inputs)]
+    outputs = called(_keras_function(case.op), case, operands)
     model = keras.Model(inputs, [y for y in flat(outputs) if y is not None], name="case")
     document = json.loads(model.to_json())
     reporter = Reporter()
@@ -176,7 +180,7 @@ def make_pair(case: Case) -> Pair:
     assert spec is not None, [d.render() for d in reporter.diagnostics]
     graph = check(spec, reporter)
     assert graph is not None, [d.render() for d in reporter.diagnostics]
-    return Pair(case, arrays, model, document, graph, write(spec))
+    return Pair(case, arrays, operands, model, document, graph, write(spec))
 
 
 def _is_whole(case: Case, stated: Any) -> bool:
@@ -211,9 +215,7 @@ def in_numpy(case: Case, arrays: list[np.ndarray[Any, Any]]) -> list[torch.Tenso
 def written_in_python(case: Case, pair: Pair) -> list[dict[str, Any]]:
     """Our operations, as we serialize them, of the same call of `spec_compiler.ops`."""
     clear_names()
-    inputs = [
-        Input(batch_shape=tuple(t.shape), dtype=str(t.dtype), name=f"x{i}") for i, t in enumerate(pair.model.inputs)
-    ]
+    inputs = [Input(batch_shape=tuple(t.shape), dtype=str(t.dtype), name=f"x{i}") for i, t in enumerate(pair.operands)]
     outputs = called(getattr(ops, case.op), case, inputs)
     spec = trace(inputs, flat(outputs), "case")
     return [serialize(placed.layer) for placed in spec.placed if isinstance(placed.layer, OpSpec)]
@@ -221,7 +223,8 @@ def written_in_python(case: Case, pair: Pair) -> list[dict[str, Any]]:
 
 def operations_in(document: dict[str, Any]) -> list[dict[str, Any]]:
     """The operations in a document of Keras 3."""
-    return [item for item in document["config"]["layers"] if item["class_name"] != "InputLayer"]
+    others = ("InputLayer", "MaxPooling2D")
+    return [item for item in document["config"]["layers"] if item["class_name"] not in others]
 
 
 def outputs_of(graph: Graph) -> list[tuple[Any, str]]:
