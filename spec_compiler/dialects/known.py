@@ -55,8 +55,6 @@ OF_APPLICATIONS = words("LayerScale CustomScaleLayer")
 """Layers that architectures in `keras.applications` define: without their module, the name may be anybody's."""
 
 GONE = {
-    "LocallyConnected1D": "Keras 3 dropped it",
-    "LocallyConnected2D": "Keras 3 dropped it",
     "ConvRecurrent2D": "Keras 2 dropped it",
     "DenseFeatures": "Keras 3 dropped it",
 }

@@ -16,6 +16,7 @@ from spec_compiler.lowering.lower import assign, build, flat_layers, parameters_
 from spec_compiler.lowering.to_fx import LoweredGraph, LoweredLayer
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.weights.cudnn import from_cudnn, is_cudnn
 
 
 class Weight:
@@ -128,7 +129,7 @@ def as_numpy(x: Tensor) -> np.ndarray[Any, Any]:
 @torch.no_grad()
 def set_weights(held: list[Weight], values: Sequence[Any], owner: str) -> None:
     """Copy `values` into the weights; SpecError, and nothing copied, when one does not fit."""
-    arrays = [torch.as_tensor(_known(np.asarray(value))) for value in values]
+    arrays = [torch.as_tensor(array) for array in _todays(held, [_known(np.asarray(value)) for value in values])]
     if len(arrays) != len(held):
         code = MISSING_WEIGHTS if len(arrays) < len(held) else UNEXPECTED_WEIGHTS
         raise SpecError([Diagnostic(code, f"{owner} has {len(held)} weights, got {len(arrays)} arrays")])
@@ -141,3 +142,13 @@ def set_weights(held: list[Weight], values: Sequence[Any], owner: str) -> None:
         raise SpecError(faults)
     for weight, array in zip(held, arrays, strict=True):
         assign(weight.parameters, weight.rules, array)
+
+
+def _todays(held: list[Weight], arrays: list[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+    """The arrays, those that a CuDNN layer of Keras 2 gave in the layout of the layer that it is read as."""
+    arrays = list(arrays)
+    for i in range(2, min(len(held), len(arrays))):
+        names = [weight.variable.name.rpartition("/")[2] for weight in held[i - 2 : i + 1]]
+        if names == ["kernel", "recurrent_kernel", "bias"] and is_cudnn(*arrays[i - 2 : i + 1]):
+            arrays[i - 2 : i + 1] = from_cudnn(*arrays[i - 2 : i + 1])
+    return arrays

@@ -13,6 +13,7 @@ _FAMILIES = {
     "Convolution1DTranspose Convolution2DTranspose Convolution3DTranspose",
     "conv_depthwise": "DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D "
     "SeparableConvolution1D SeparableConvolution2D",
+    "locally_connected": "LocallyConnected1D LocallyConnected2D",
     "pooling": "MaxPooling1D MaxPooling2D MaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D "
     "MaxPool1D MaxPool2D MaxPool3D AvgPool1D AvgPool2D AvgPool3D",
     "pooling_global": "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "

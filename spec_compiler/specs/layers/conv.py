@@ -111,9 +111,9 @@ class Windowed(Window):
     bias_constraint: ConstraintField = None
     """What the bias is projected onto after each step."""
 
-    def with_bias(self, kernels: list[Variable], channels: int) -> list[Variable]:
-        """`kernels`, and the bias behind them where there is one."""
-        bias = Variable("bias", (channels,), self.bias_initializer, self.bias_regularizer, self.bias_constraint)
+    def with_bias(self, kernels: list[Variable], *shape: int) -> list[Variable]:
+        """`kernels`, and the bias of `shape` behind them where there is one."""
+        bias = Variable("bias", shape, self.bias_initializer, self.bias_regularizer, self.bias_constraint)
         return [*kernels, bias] if self.use_bias else kernels
 
 

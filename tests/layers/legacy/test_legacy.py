@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable
 from typing import Any
 
@@ -11,16 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spec_compiler.codegen import emit
-from spec_compiler.diagnostics import Reporter
-from spec_compiler.lowering.lower import assign, build, initialize_weights, parameters_of, read, weights
-from spec_compiler.lowering.to_fx import LoweredGraph, class_name, lower_graph
-from spec_compiler.passes import check
+from spec_compiler.lowering.lower import build, initialize_weights, parameters_of, read, weights
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.conv import Conv2D
-from spec_compiler.specs.layers.core import Dense, InputLayer
+from spec_compiler.specs.layers.core import Dense
 from spec_compiler.specs.layers.legacy import Highway, MaxoutDense, ParametricSoftplus, SReLU, ThresholdedReLU
-from spec_compiler.specs.model import SequentialSpec
+from tests.layers.legacy.formula import check_formula, lowered_of, randomized
 
 
 def highway(x: Tensor, w: Tensor, w_carry: Tensor, b: Any = 0.0, b_carry: Any = 0.0) -> Tensor:
@@ -57,56 +52,9 @@ CASES: dict[str, tuple[LayerSpec, list[int], Callable[..., Tensor]]] = {
 }
 
 
-def lowered_of(*layers: LayerSpec, shape: list[int]) -> LoweredGraph:
-    reporter = Reporter()
-    first = InputLayer(batch_shape=(None, *shape), name="input")
-    graph = check(SequentialSpec(name="model", layers=[first, *layers]), reporter)
-    assert graph is not None, reporter.result()
-    return lower_graph(graph)
-
-
-def randomized(lowered: LoweredGraph) -> tuple[torch.fx.GraphModule, list[Tensor]]:
-    """The module with random weights, and these in Keras's layout."""
-    module = build(lowered)
-    values = []
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for layer, variable, rules in weights(lowered):
-            value = torch.randn(variable.shape, generator=generator)
-            assign(parameters_of(module, layer, rules), rules, value)
-            values.append(value.requires_grad_())
-    return module, values
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_layer_follows_its_formula(name: str) -> None:
-    layer, shape, formula = CASES[name]
-    lowered = lowered_of(layer, shape=shape)
-    module, values = randomized(lowered)
-    x = torch.randn(6, *shape, generator=torch.Generator().manual_seed(2)).requires_grad_()
-    y, expected = module(x), formula(x, *values)
-    torch.testing.assert_close(y, expected, rtol=1e-5, atol=1e-6)
-    direction = torch.randn(y.shape, generator=torch.Generator().manual_seed(3))
-    wanted = torch.autograd.grad((expected * direction).sum(), [x, *values])
-    (y * direction).sum().backward()
-    assert x.grad is not None
-    torch.testing.assert_close(x.grad, wanted[0], rtol=1e-5, atol=1e-6)
-    for (owner, variable, rules), gradient in zip(weights(lowered), wanted[1:], strict=True):
-        found = read([p.grad for p in parameters_of(module, owner, rules)], variable, rules)
-        torch.testing.assert_close(found, gradient, rtol=1e-5, atol=2e-6)
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_emitted_source_computes_the_same(name: str) -> None:
-    layer, shape, _ = CASES[name]
-    lowered = lowered_of(layer, shape=shape)
-    module, _ = randomized(lowered)
-    emitted = types.ModuleType("emitted")
-    exec(emit(lowered), emitted.__dict__)
-    again = getattr(emitted, class_name("model"))()
-    again.load_state_dict(module.state_dict())
-    x = torch.randn(6, *shape)
-    assert torch.equal(module(x), again(x))
+    check_formula(*CASES[name])
 
 
 @pytest.mark.parametrize(
