@@ -73,7 +73,7 @@ def _signature(operation: Operation) -> inspect.Signature:
     found = []
     for name in names:
         parameter = by_name[name].replace(annotation=Any)
-        if parameter.kind is not parameter.VAR_POSITIONAL:
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             kind = parameter.POSITIONAL_OR_KEYWORD
             if starred and name not in operation.order:
                 kind = parameter.KEYWORD_ONLY
@@ -96,6 +96,8 @@ def _placed(operation: Operation, arguments: dict[str, Any]) -> Any:
         value = arguments[parameter.name]
         if parameter.kind is parameter.VAR_POSITIONAL:
             args += value
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            kwargs |= value
         elif parameter.name in operation.named:
             kwargs[parameter.name] = value
         else:

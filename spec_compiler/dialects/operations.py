@@ -28,12 +28,13 @@ def read_operation(item: Item, name: str | None, reporter: Reporter) -> LayerSpe
         reporter.report(UNSUPPORTED, f"TensorFlow's operation {show(function)} cannot be built yet", item.path)
         return None
     from spec_compiler.specs.layers.ops import OpSpec
-    from spec_compiler.specs.layers.ops_table import find
+    from spec_compiler.specs.layers.ops_table import REFUSED, find
 
     operation = find(item.named.class_name)
     if operation is None or operation.module != item.named.module:
         function = f"{item.named.module}.{item.named.class_name}"
-        reporter.report(UNSUPPORTED, f"the operation {show(function)} cannot be built", item.path)
+        why = REFUSED.get(item.named.class_name)
+        reporter.report(UNSUPPORTED, f"the operation {show(function)} cannot be built{f': {why}' if why else ''}", item.path)
         return None
     arguments = {key: value for key, value in config.items() if key != "name"}
     _, faults = operation.checked(arguments)

@@ -32,6 +32,11 @@ def Diagonal(op: OpCall, x: Proxy, *, offset: int, axis1: int, axis2: int) -> An
 
 
 @lowering
+def Full(op: OpCall, fill_value: Proxy, *, shape: Sequence[int], dtype: str | None) -> Any:
+    return op.cast(fill_value, op.dtype).expand(*shape)
+
+
+@lowering
 def Vander(op: OpCall, x: Proxy, *, N: int | None, increasing: bool) -> Any:
     count = {} if N is None else {"count": N}
     return op.call.function(powers, x, **count, **({"increasing": True} if increasing else {}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.ops_call import OpCall, lowering, torch_dtype
-from spec_compiler.nn.ops_nn import ctc_greedy_decode
+from spec_compiler.nn.ops_nn import ctc_beam_decode, ctc_greedy_decode
 from spec_compiler.specs.layers.ops_types import axes_in
 
 EPSILON = 1e-07
@@ -62,10 +63,16 @@ def CTCLoss(
 
 @lowering
 def CTCDecode(
-    op: OpCall, inputs: Proxy, sequence_lengths: Proxy, *, merge_repeated: bool, mask_index: int | None, **of_beams: Any
-) -> Any:
-    stated = {**({} if merge_repeated else {"merge_repeated": False}), **({"blank": mask_index} if mask_index != 0 else {})}
-    return op.call.outputs(op.call.function(ctc_greedy_decode, op.cast(inputs, op.outputs[1].dtype), sequence_lengths, **stated))
+    op: OpCall, inputs: Proxy, sequence_lengths: Proxy, *, strategy: str, beam_width: int, top_paths: int,
+    merge_repeated: bool, mask_index: int | None,
+) -> Any:  # fmt: skip
+    function: Callable[..., Any] = ctc_greedy_decode
+    stated = {"merge_repeated": (merge_repeated, True), "blank": (mask_index, 0)}
+    if strategy == "beam_search":
+        function = ctc_beam_decode
+        stated = {"width": (beam_width, 100), "paths": (top_paths, 1), "blank": (mask_index, 0)}
+    kwargs = {key: value for key, (value, default) in stated.items() if value != default}
+    return op.call.outputs(op.call.function(function, op.cast(inputs, op.outputs[1].dtype), sequence_lengths, **kwargs))
 
 
 @lowering
@@ -120,7 +127,9 @@ def LayerNorm(
     else:
         dims = tuple(axes_in(axis, op.rank(x)))
         # "rms_scaling" leaves the mean in, and the offset out.
-        y = (x if rms_scaling else x - x.mean(dims, keepdim=True)) * torch.rsqrt(x.var(dims, correction=0, keepdim=True) + eps)
+        y = (x if rms_scaling else x - x.mean(dims, keepdim=True)) * torch.rsqrt(
+            x.var(dims, correction=0, keepdim=True) + eps
+        )
         y = y if gamma is None else y * _spread(op, x, gamma, axis)
         y = y if beta is None or rms_scaling else y + _spread(op, x, beta, axis)
     return y.to(torch_dtype(op.dtype)) if half else y
@@ -159,19 +168,25 @@ def DotProductAttention(
     stated: dict[str, Any] = _given(scale=scale)
     if mask is not None:
         mask = op.cast(mask, "bool")
-        if is_causal:
-            mask = mask & mask.new_ones((query.size(1), key.size(1))).tril()
-        # A number, so that a row that sees nothing is the mean of all, and no NaN.
-        stated["attn_mask"] = torch.where(mask, 0.0, _least(op.dtype)).to(torch_dtype(op.dtype))  # type: ignore[call-overload]
+        mask = mask & _earlier(mask, query, key) if is_causal else mask
+        stated["attn_mask"] = _added(op, mask)
     elif bias is not None:
-        stated["attn_mask"] = op.cast(bias, op.dtype)
-    if is_causal and mask is None:
+        bias = op.cast(bias, op.dtype)
+        stated["attn_mask"] = bias + _added(op, _earlier(bias, query, key)) if is_causal else bias
+    elif is_causal:
         stated["is_causal"] = True
     return F.scaled_dot_product_attention(q, k, v, **stated).transpose(1, 2)
 
 
-def _least(dtype: str) -> float:
-    return 0.7 * (-65500.0 if dtype == "float16" else -3.38953e38)
+def _earlier(like: Any, query: Proxy, key: Proxy) -> Any:
+    """Where a key is no later than the query."""
+    return like.new_ones((query.size(1), key.size(1)), dtype=torch.bool).tril()
+
+
+def _added(op: OpCall, mask: Any) -> Any:
+    """What is added to the scores: a number where they are masked, so that a row that sees nothing is the mean of all."""
+    least = 0.7 * (-65500.0 if op.dtype == "float16" else -3.38953e38)
+    return torch.where(mask, 0.0, least).to(torch_dtype(op.dtype))
 
 
 # Blocks of images.

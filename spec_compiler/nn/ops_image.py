@@ -129,7 +129,9 @@ def map_coordinates(
     for indices, inside, weight in found:
         value = x[tuple(indices)]
         if inside is not None:
-            value = torch.where(inside[(..., *[None] * behind)], value, fill_value if x.is_floating_point() else int(fill_value))
+            value = torch.where(
+                inside[(..., *[None] * behind)], value, fill_value if x.is_floating_point() else int(fill_value)
+            )
         value = value if weight is None else value * weight[(..., *[None] * behind)]
         total = value if total is None else total + value
     assert total is not None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from spec_compiler.specs.layers.ops_arguments import DType, Ints, Number, Size
+from spec_compiler.specs.layers.ops_arguments import DType, Ints, Lengths, Number, Size
 from spec_compiler.specs.layers.ops_table import Module
 from spec_compiler.specs.layers.ops_types import (
     Operand,
@@ -18,7 +18,7 @@ from spec_compiler.specs.layers.ops_types import (
     flat,
     promoted,
 )
-from spec_compiler.specs.shapes import ShapeError, TensorType, product
+from spec_compiler.specs.shapes import ShapeError, TensorType, product, show
 
 op = Module("keras.src.ops.numpy")
 
@@ -59,6 +59,15 @@ def Diagonal(x: TensorType, *, offset: int = 0, axis1: int = 0, axis2: int = 1) 
     if rows is not None and columns is not None:
         length = max(0, min(rows, columns - offset) if offset > 0 else min(rows + offset, columns))
     return TensorType((*(n for i, n in enumerate(x.shape) if i not in axes), length), x.dtype)
+
+
+@op.having(order="shape fill_value dtype")
+def Full(fill_value: TensorType, *, shape: Lengths, dtype: DType = None) -> TensorType:
+    """`fill_value` stretched to `shape`."""
+    whole = tuple(shape)
+    if -1 in whole or broadcast(fill_value.shape, whole) != whole:
+        raise ShapeError(f"a tensor of shape {show(fill_value.shape)} cannot fill one of shape {show(whole)}")
+    return TensorType(whole, dtype or "float32")
 
 
 @op.having(function="vander")

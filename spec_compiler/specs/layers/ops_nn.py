@@ -77,15 +77,19 @@ def CTCDecode(
     merge_repeated: bool = True,
     mask_index: Count | None = 0,
 ) -> list[TensorType]:
-    """The likeliest labels (1, batch, steps), padded with -1, and their negated scores (batch, 1)."""
-    if strategy != "greedy":
-        raise ShapeError("a beam search cannot be built yet", help="use strategy 'greedy'")
+    """The likeliest labels (paths, batch, steps), padded with -1, and their scores (batch, paths).
+
+    The scores of the greedy search are negated, and its path is one.
+    """
+    if top_paths > beam_width:
+        raise ShapeError(f"a beam search of width {beam_width} finds no {top_paths} paths")
     if len(inputs.shape) != 3 or len(sequence_lengths.shape) != 1:
         raise ShapeError("it takes scores of shape (batch, steps, classes) and one length a sample")
     require_floats(inputs)
     require_ints(sequence_lengths)
     batch, steps, _ = inputs.shape
-    return [TensorType((1, batch, steps), "int32"), TensorType((batch, 1), promoted(inputs.dtype, "float32"))]
+    paths = 1 if strategy == "greedy" else top_paths
+    return [TensorType((paths, batch, steps), "int32"), TensorType((batch, paths), promoted(inputs.dtype, "float32"))]
 
 
 @op.having(function="psnr", order="x1 x2 max_val")

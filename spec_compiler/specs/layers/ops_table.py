@@ -31,7 +31,7 @@ from spec_compiler.specs.types import Layout
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FAMILIES = ["ops_elementwise", "ops_activations", "ops_reductions", "ops_arranging", "ops_joining", "ops_grids", "ops_indexing", "ops_products", "ops_linalg", "ops_signal", "ops_nn", "ops_convolutions", "ops_image"]
+FAMILIES = ["ops_elementwise", "ops_activations", "ops_reductions", "ops_arranging", "ops_joining", "ops_grids", "ops_indexing", "ops_counting", "ops_products", "ops_linalg", "ops_signal", "ops_nn", "ops_convolutions", "ops_image", "ops_einops"]
 """The files of the table, here and in `lowering/`."""
 
 _operations: dict[str, Operation] = {}
@@ -100,22 +100,30 @@ class Operation:
         return found, faults
 
     def bound(self, args: Sequence[Any], kwargs: dict[str, Any], is_tensor: Callable[[Any], bool]) -> dict[str, Any]:
-        """The call's arguments by name, those left out with their defaults; further ones under the starred name.
+        """The call's arguments by name, those left out with their defaults; further ones under the starred names.
 
         Lists of numbers become Arrays where a tensor is wanted. `is_tensor` says what stands for a tensor. Raises
         ShapeError when the operation cannot be called so.
         """
-        names = [p.name for p in self.inputs]
+        rest = next((p.name for p in self.inputs if p.kind is p.VAR_KEYWORD), None)
+        names = [p.name for p in self.inputs if p.name != rest]
         starred = self.inputs[-1].name if self.inputs[-1].kind is inspect.Parameter.VAR_POSITIONAL else None
         if starred is None and len(args) > len(names):
             raise ShapeError(f"it takes {len(names)} arguments, is called with {len(args)}")
         given = {starred: tuple(args)} if starred else dict(zip(names, args, strict=False))
+        others = {}
         for key, value in kwargs.items():
+            if rest is not None and key not in names:
+                others[key] = value
+                continue
             if key not in names or key in given:
                 raise ShapeError(f"it takes no argument '{key}'" if key not in names else f"it is given '{key}' twice")
             given[key] = value
         found = {}
         for parameter in self.inputs:
+            if parameter.name == rest:
+                found[parameter.name] = others
+                continue
             if parameter.name not in given and parameter.default is parameter.empty:
                 raise ShapeError(f"it needs the argument '{parameter.name}'")
             value = given.get(parameter.name, parameter.default)
@@ -136,11 +144,14 @@ def called(
     *before: Any,
 ) -> Any:
     """`function` called with bound inputs: a rule, or the lowering of the same name, with more `before` them."""
-    args = list(before)
+    args, kwargs = list(before), dict(settings)
     for parameter in parameters:
         value = inputs[parameter.name]
-        args += value if parameter.kind is parameter.VAR_POSITIONAL else [value]
-    return function(*args, **settings)
+        if parameter.kind is parameter.VAR_KEYWORD:
+            kwargs |= value
+        else:
+            args += value if parameter.kind is parameter.VAR_POSITIONAL else [value]
+    return function(*args, **kwargs)
 
 
 def _operand(parameter: inspect.Parameter, value: Any, is_tensor: Callable[[Any], bool]) -> Any:
@@ -223,15 +234,12 @@ class Module:
 
 
 _PYTHON = "it runs a Python function, which is not in the file"
-_DATA = "the length of what it gives is known only from the data"
 
 REFUSED = {
     **dict.fromkeys(["Map", "Scan", "AssociativeScan", "Switch", "WhileLoop", "ForiLoop", "Cond", "VectorizedMap", "JVP"], _PYTHON),
-    **dict.fromkeys(["Nonzero", "Unique", "Bincount", "Arange"], _DATA),
+    "Arange": "the length of what it gives is known only from the data",
     "ElasticTransform": "it is random in inference too",
     "Ndim": "it gives a number, and no tensor",
-    "Size": "it gives a number that the data decide",
-    "Full": "it depends on no input",
 }
 """Keras's other operations, and why they cannot be built."""
 

@@ -29,6 +29,12 @@ def _normalization(function: Callable[..., Any], x: Tensor, *scales: Tensor, axi
     return function(x.movedim(axes, last), *scales, axis=last, **kwargs).movedim(last, axes)
 
 
+def _attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, is_causal: bool) -> Tensor:
+    """The keys that come later, in the bias."""
+    later = torch.ones(query.size(1), key.size(1), dtype=torch.bool).triu(1)
+    return keras.ops.dot_product_attention(query, key, value, bias=bias.masked_fill(later, -torch.inf))  # type: ignore[no-any-return]
+
+
 def _slice(x: Tensor, starts: Any, shape: Any) -> Tensor:
     """Lengths of -1, what is left, worked out."""
     return keras.ops.slice(x, starts, [n - s if k == -1 else k for n, s, k in zip(x.shape, starts, shape, strict=True)])  # type: ignore[no-any-return]
@@ -55,6 +61,7 @@ _OWN: dict[str, Callable[..., Any]] = {
     "layer_normalization": partial(_normalization, keras.ops.layer_normalization),
     "rms_normalization": partial(_normalization, keras.ops.rms_normalization),
     "slice": _slice,
+    "dot_product_attention": _attention,
     "affine_transform": _affine_transform,
     "average_pool": _average_pool,
 }

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import keras
 import pytest
 import torch
 
 from spec_compiler import ops
 from spec_compiler.lowering.lower import lower
 from spec_compiler.specs.functional import Input, trace
+from spec_compiler.specs.layers.ops_einops import arrangement
+from spec_compiler.specs.shapes import ShapeError
 from tests.layers.ops.oracle import flat
 
 
@@ -55,3 +59,44 @@ def test_saturate_cast_stays_in_range(dtype: str) -> None:
     expected = [int(min(max(number, info.min), info.max)) for number in x.tolist()]
     # The largest int32 and int64 are no float32: the one below is as near as one gets.
     torch.testing.assert_close(y.double(), torch.tensor(expected, dtype=torch.float64), rtol=1e-7, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "lengths"),
+    [
+        ("b (h w) c -> b w h c", {"h": 2}),
+        ("b h c -> (b h) c", {}),
+        ("b h (c d) -> h b (d c)", {"c": 2}),
+        ("b h c -> c b h", {}),
+    ],
+)
+def test_rearrange_takes_unknown_lengths(pattern: str, lengths: dict[str, int]) -> None:
+    # Keras places it in a model only where all are known.
+    x = torch.arange(3 * 6 * 4.0).view(3, 6, 4)
+    given = Input(batch_shape=(None, None, 4), dtype="float32")
+    y = ops.rearrange(given, pattern, **lengths)
+    (found,) = flat(lower(trace([given], [y], "case"))(x))
+    assert torch.equal(found, keras.ops.rearrange(x, pattern, **lengths))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "lengths", "fault"),
+    [
+        ("a b -> a", {}, "each name stands once before"),
+        ("a b -> a a b", {}, "each name stands once before"),
+        ("a ... -> ... a", {}, "a pattern holds names"),
+        ("a (b -> b a", {}, "a pattern holds names"),
+        ("a () b -> b a", {}, "a pattern holds names"),
+        ("a b", {}, "the pattern names the axes before and after"),
+        ("a b c -> c b a", {}, "names 3 axes"),
+        ("a (b c) -> a b c", {}, "all but one of the lengths"),
+        ("a (b c) -> a b c", {"b": 4}, "an axis of length 6 cannot be split by 4"),
+        ("a (b c) -> a b c", {"b": 2, "c": 2}, "an axis of length 6 cannot be split by 4"),
+        ("a (b c) -> a b c", {"b": 2, "d": 2}, "there is no axis 'd'"),
+        ("a (b c) -> a b c", {"b": 0}, "the length of 'b' is a whole number"),
+        ("a " * 20_000 + "! -> a", {}, "a pattern holds names"),
+    ],
+)
+def test_rearrange_says_what_does_not_suit(pattern: str, lengths: dict[str, int], fault: str) -> None:
+    with pytest.raises(ShapeError, match=re.escape(fault)):
+        arrangement((None, 6), pattern, lengths)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import types
+from collections.abc import Iterator
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import torch
+from keras.src.ops.function import Function
+from keras.src.ops.math import SegmentReduction
+from keras.src.ops.operation import Operation
 
 from spec_compiler.codegen import emit
+from spec_compiler.diagnostics import Reporter
+from spec_compiler.dialects.read import read_data
 from spec_compiler.lowering.lower import build
 from spec_compiler.lowering.to_fx import class_name, lower_graph
-from spec_compiler.specs.layers.ops_table import operations
+from spec_compiler.specs.layers.ops_table import REFUSED, operations
 from tests.layers.ops import oracle, substitutes
 from tests.layers.ops.oracle import Case, Pair, flat
 
@@ -42,6 +51,38 @@ def test_operation_matches_keras(case: Case) -> None:
 
 def test_every_operation_has_a_case() -> None:
     assert not {op.function for op in operations()} - {case.op for case in CASES}
+
+
+def test_every_operation_of_keras_is_in_the_table_or_refused() -> None:
+    ours = {(op.module, op.name) for op in operations()}
+    theirs = set(_operations_of_keras())
+    assert ours <= theirs
+    assert {name for _, name in theirs - ours} == REFUSED.keys()
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_a_refused_operation_is_named_with_the_reason(name: str) -> None:
+    case = Case("refused", "relu", [[3]])
+    document = oracle.make_pair(case).document
+    (item,) = oracle.operations_in(document)
+    (module,) = (module for module, known in _operations_of_keras() if known == name)
+    item.update(class_name=name, module=module)
+    reporter = Reporter()
+    read_data(document, reporter)
+    assert f"the operation '{module}.{name}' cannot be built: {REFUSED[name]}" in [
+        d.message for d in reporter.diagnostics
+    ]
+
+
+def _operations_of_keras() -> Iterator[tuple[str, str]]:
+    """Module and name of every operation that has a function in `keras.ops`."""
+    for found in pkgutil.iter_modules(keras.src.ops.__path__, "keras.src.ops."):
+        if found.name.endswith("_test"):
+            continue
+        for name, cls in vars(importlib.import_module(found.name)).items():
+            own = isinstance(cls, type) and issubclass(cls, Operation) and cls.__module__ == found.name
+            if own and cls not in (Operation, Function, SegmentReduction):
+                yield found.name, name
 
 
 def _expected(pair: Pair, tensors: list[torch.Tensor]) -> Any:
