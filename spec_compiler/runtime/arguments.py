@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pydantic_core import PydanticCustomError
-
 from spec_compiler.diagnostics import (
     BAD_TRAINING,
-    UNKNOWN_OBJECT,
     UNKNOWN_OUTPUT,
     Diagnostic,
     SpecError,
@@ -17,7 +14,6 @@ from spec_compiler.diagnostics import (
     show,
 )
 from spec_compiler.specs import registry
-from spec_compiler.specs.objects import resolve as resolve_object
 
 Structure = str | Sequence[Any] | Mapping[str, Any]
 """A model's outputs: names, nested in lists and dicts as the model returns them."""
@@ -29,18 +25,6 @@ class Entry(NamedTuple):
     output: str
     path: tuple[str | int, ...]
     value: Any
-
-
-def resolve(kind: str, value: Any, argument: str) -> Any:
-    """The object that a name or a serialized dict stands for; raises SpecError naming `argument`."""
-    try:
-        return resolve_object(kind, value)
-    except PydanticCustomError as error:
-        context = error.context or {}
-        code = UNKNOWN_OBJECT if error.type == "unknown_object" else BAD_TRAINING
-        help = context.get("help")
-        help = help() if callable(help) else help
-        raise SpecError(Diagnostic(code, f"{argument}: {error.message()}", help=help or None)) from None
 
 
 def bad(argument: str, message: str, help: str | None = None) -> SpecError:

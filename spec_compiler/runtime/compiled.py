@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from spec_compiler.diagnostics import BAD_TRAINING, MISSING_LOSS, Diagnostic, SpecError
 from spec_compiler.ir import Graph, map_values
-from spec_compiler.runtime.arguments import resolve
 from spec_compiler.runtime.losses import CompiledLoss
 from spec_compiler.runtime.metrics import CompiledMetrics
 from spec_compiler.runtime.step import Step
+from spec_compiler.specs import public
 from spec_compiler.specs.model import ModelSpec
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Compiled:
 
         Raises SpecError when an argument is not known, or does not fit the model's outputs.
         """
-        self._optimizer = resolve("optimizer", optimizer, "optimizer")
+        self._optimizer = public.get("optimizer", optimizer, "optimizer")
         stated = {"loss": loss, "loss_weights": loss_weights, "metrics": metrics, "weighted_metrics": weighted_metrics}
         self._arguments = {"optimizer": optimizer, **stated}
         self._jit = jit_compile is True

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from spec_compiler.diagnostics import DATA_MISMATCH, MISSING_LOSS, Diagnostic, SpecError
 from spec_compiler.runtime import loss_functions as functions
-from spec_compiler.runtime.arguments import Structure, bad, resolve, shape_kind, spread
+from spec_compiler.runtime.arguments import Structure, bad, shape_kind, spread
 from spec_compiler.runtime.loss_functions import Values, same_rank
 from spec_compiler.specs import losses as specs
+from spec_compiler.specs import public
 
 FUNCTIONS: dict[type[specs.LossSpec], Callable[..., Tensor]] = {
     specs.MeanSquaredError: functions.mean_squared_error,
@@ -207,7 +208,7 @@ def _interpret(given: Any) -> Term:
             f"torch's {type(given).__name__} takes (prediction, target), and a loss here (y_true, y_pred)",
             f"give lambda y_true, y_pred: {type(given).__name__}(...)(y_pred, y_true), or one of spec_compiler.losses",
         )
-    loss = given if callable(given) else resolve("loss", given, "loss")
+    loss = given if callable(given) else public.get("loss", given, "loss")
     if isinstance(loss, specs.Loss) and loss.reduction in (None, "none"):
         raise bad("loss", f"{type(loss).__name__} has no reduction, but training needs one number", "leave it out")
     return _term(loss)

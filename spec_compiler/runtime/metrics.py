@@ -16,11 +16,12 @@ from torch import Tensor
 from spec_compiler.diagnostics import DATA_MISMATCH, Diagnostic, SpecError
 from spec_compiler.runtime import loss_functions as losses
 from spec_compiler.runtime import metric_functions as functions
-from spec_compiler.runtime.arguments import Structure, bad, resolve, shape_kind, spread
+from spec_compiler.runtime.arguments import Structure, bad, shape_kind, spread
 from spec_compiler.runtime.confusion import AreaUnderCurve, Counts, Ratio
 from spec_compiler.runtime.loss_functions import Values, same_rank
 from spec_compiler.runtime.losses import apply_mask
 from spec_compiler.specs import metrics as specs
+from spec_compiler.specs import public
 from spec_compiler.specs.registry import snake_case
 
 FUNCTIONS: dict[type[specs.MetricSpec], Callable[..., Tensor]] = {
@@ -276,7 +277,7 @@ def _interpret(given: Any, argument: str) -> tuple[str, Accumulator, specs.Direc
     if callable(metric) and metric in _STATED_BY:
         return snake_case(metric.__name__), accumulator(_STATED_BY[metric]()), _STATED_BY[metric].direction
     if isinstance(metric, (str, dict)):
-        metric = resolve("metric", metric, argument)
+        metric = public.get("metric", metric, argument)
     if isinstance(metric, (specs.Mean, specs.Sum)):
         raise bad(argument, f"{type(metric).__name__} takes values, not targets and predictions")
     name = getattr(metric, "name", None) or snake_case(getattr(metric, "__name__", type(metric).__name__))
@@ -287,7 +288,7 @@ def _interpret(given: Any, argument: str) -> tuple[str, Accumulator, specs.Direc
         return name, _Own(metric), direction
     if callable(metric):
         return name, Mean(metric), direction
-    resolve("metric", metric, argument)
+    public.get("metric", metric, argument)
     raise bad(argument, f"expected a metric, got {type(metric).__name__}")
 
 

@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from spec_compiler.diagnostics import Reporter, SpecError
 from spec_compiler.specs.operators import Operators
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from spec_compiler.specs.base import LayerSpec, SpecObject
 
 _BASE_FIELDS = ("name", "trainable", "dtype")
+# Keras's place for an argument that is taken, and may be nothing but None.
+_NO_FIELD = FieldInfo(default=None)
 _SHAPE_ARGUMENTS = ("input_shape", "batch_input_shape", "input_dim")
 _counters: defaultdict[str, itertools.count[int]] = defaultdict(itertools.count)
 
@@ -104,10 +107,27 @@ def _take_defaults(spec: SpecObject) -> None:
 def _by_position(cls: type[SpecObject], args: tuple[Any, ...]) -> dict[str, Any]:
     if not args:
         return {}
-    order = cls.positional or [name for name in cls.model_fields if name not in _BASE_FIELDS]
+    order = _positions(cls)
     if len(args) > len(order):
         raise TypeError(f"{cls.__name__}() takes {len(order)} positional arguments but {len(args)} were given")
     return dict(zip(order, args, strict=False))
+
+
+def _positions(cls: type[SpecObject]) -> tuple[str, ...]:
+    base = _BASE_FIELDS if cls.kind == "layer" else ()
+    return cls.positional or tuple(name for name in cls.model_fields if name not in base)
+
+
+def signature(cls: type[SpecObject]) -> inspect.Signature:
+    """The arguments of a spec class: those that may be given by position in their order, then the others."""
+    order = _positions(cls)
+    parameters = []
+    for name in dict.fromkeys([*order, *cls.model_fields]):
+        field = cls.model_fields.get(name, _NO_FIELD)
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if name in order else inspect.Parameter.KEYWORD_ONLY
+        default = inspect.Parameter.empty if field.is_required() else field.get_default(call_default_factory=True)
+        parameters.append(inspect.Parameter(name, kind, default=default))
+    return inspect.Signature(parameters)
 
 
 def _pop_input_shape(cls: type[SpecObject], kwargs: dict[str, Any]) -> Shape | None:

@@ -3,6 +3,7 @@
 # No `from __future__ import annotations`: pydantic evaluates every class's annotations, inherited ones again for each.
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import Signature
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
@@ -17,7 +18,19 @@ if TYPE_CHECKING:
     from spec_compiler.specs.regularizers import Regularizer
 
 
-class SpecObject(BaseModel):
+class SpecClass(type(BaseModel)):  # type: ignore[misc]  # pydantic's metaclass has no public name
+    """The class of spec classes: `help` and editors see the arguments, in the order they may be given."""
+
+    @property
+    def __signature__(cls) -> Signature:
+        return authoring.signature(cls)
+
+    @__signature__.setter
+    def __signature__(cls, value: Any) -> None:
+        """Leave out pydantic's, which is that of `__init__`."""
+
+
+class SpecObject(BaseModel, metaclass=SpecClass):
     """A class and its arguments, as a file states them. Field names and defaults are Keras 3's."""
 
     model_config = ConfigDict(extra="forbid", defer_build=True, validate_assignment=True, protected_namespaces=())

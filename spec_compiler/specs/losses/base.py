@@ -1,5 +1,6 @@
 """What every loss takes and does."""
 
+from inspect import get_annotations
 from typing import Any, ClassVar, Literal
 
 from spec_compiler.specs.arguments import ArgumentsSpec
@@ -49,6 +50,17 @@ class LossSpec(ArgumentsSpec, Loss):
     """The loss's name."""
     dtype: DType = "float32"
     """What targets and predictions are cast to."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if "reduction" in get_annotations(cls):
+            return
+        # The name is stated anew by each loss, and so among its own arguments; Keras has the reduction before it.
+        fields = list(cls.__pydantic_fields__.items())
+        reduction = fields.pop([name for name, _ in fields].index("reduction"))
+        fields.insert([name for name, _ in fields].index("name"), reduction)
+        cls.__pydantic_fields__ = dict(fields)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each sample or element, not reduced."""

@@ -19,7 +19,7 @@ class Metric:
 
     direction: ClassVar[Direction | None] = None
 
-    def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
+    def __init__(self, dtype: str | None = None, name: str | None = None) -> None:
         self.name = name
         self.dtype = dtype or "float32"
 
