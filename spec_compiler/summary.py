@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,7 @@ def summary(
     positions: Sequence[float] | None = None,
     expand_nested: bool = False,
     show_trainable: bool = False,
+    layer_range: Sequence[str] | None = None,
 ) -> None:
     """Print the table of layers, output shapes and parameter counts, and the totals.
 
@@ -67,7 +69,11 @@ def summary(
         positions: Ends of the columns, as fractions of the width or as places.
         expand_nested: Whether the layers of nested models are listed under them.
         show_trainable: Whether a column tells which layers train (`Y` or `N`).
+        layer_range: The first and the last layer to list, names or regular expressions that names begin with; None: all.
+
+    Raises ValueError when no layer has the name that `layer_range` begins or ends with.
     """
+    shown = _between(graph.spec.members(), layer_range)
     headers = ["Layer (type)", "Output Shape", "Param #"]
     branches = _branches(graph)
     if branches:
@@ -82,7 +88,7 @@ def summary(
     print_fn("_" * width)
     _print_row(headers, ends, print_fn)
     print_fn("=" * width)
-    rows = list(_rows(graph, branches, expand_nested, show_trainable))
+    rows = list(_rows(graph, branches, expand_nested, show_trainable, shown))
     for i, row in enumerate(rows):
         _print_row(row, ends, print_fn)
         print_fn(("=" if i == len(rows) - 1 else "_") * width)
@@ -107,16 +113,33 @@ def _branches(graph: Graph) -> bool:
     return False
 
 
+def _between(layers: list[LayerSpec], layer_range: Sequence[str] | None) -> list[LayerSpec]:
+    """The layers from the first that the one name fits to the last that the other does."""
+    if layer_range is None:
+        return layers
+    first, last = layer_range
+    places = [[i for i, layer in enumerate(layers) if re.match(name, str(layer.name))] for name in (first, last)]
+    for name, found in zip((first, last), places, strict=True):
+        if not found:
+            raise ValueError(f"layer_range: the model has no layer '{name}'")
+    return layers[min(places[0]) : max(places[1]) + 1]
+
+
 def _ends(positions: Sequence[float], width: int) -> list[int]:
     return [int(width * p) for p in positions] if positions[-1] <= 1 else [int(p) for p in positions]
 
 
-def _rows(graph: Graph, branches: bool, expand: bool, show_trainable: bool, indent: str = "") -> list[list[str]]:
+def _rows(
+    graph: Graph, branches: bool, expand: bool, show_trainable: bool, shown: list[LayerSpec], indent: str = ""
+) -> list[list[str]]:
     calls: dict[int, list[Node]] = {}
     for node in graph.nodes:
         calls.setdefault(id(node.layer), []).append(node)
     rows = []
+    wanted = set(map(id, shown))
     for layer, counts in _per_layer(graph, True):
+        if id(layer) not in wanted:
+            continue
         nodes = calls.get(id(layer), [])
         if isinstance(layer, InputLayer) and isinstance(graph.spec, SequentialSpec):
             continue
@@ -128,7 +151,8 @@ def _rows(graph: Graph, branches: bool, expand: bool, show_trainable: bool, inde
             row.append("Y" if layer.trainable else "N")
         rows.append(row)
         if expand and isinstance(layer, ModelSpec) and nodes and nodes[0].body is not None:
-            rows += _rows(nodes[0].body, branches, expand, show_trainable, indent + "  ")
+            body = nodes[0].body
+            rows += _rows(body, branches, expand, show_trainable, body.spec.members(), indent + "  ")
     return rows
 
 
@@ -152,13 +176,21 @@ def _print_row(cells: list[str], ends: list[int], print_fn: Callable[[str], Any]
     start = 0
     for cell, end in zip(cells, ends, strict=True):
         size = max(end - start - 1, 4)
-        columns.append([part[i : i + size] for part in cell.split("\n") for i in range(0, max(len(part), 1), size)])
+        columns.append([line for part in cell.split("\n") for line in _wrapped(part, size)])
         start = end
     for i in range(max(map(len, columns))):
         line = ""
         for column, end in zip(columns, ends, strict=True):
             line = (line + (column[i] if i < len(column) else "")).ljust(end)
         print_fn(line.rstrip())
+
+
+def _wrapped(text: str, size: int) -> list[str]:
+    """`text` in lines of at most `size` characters, a layer's class on a line of its own where that is what it takes."""
+    name, opening, kind = text.partition(" (")
+    if opening and len(text) > size:
+        return [*_wrapped(name, size), *_wrapped("(" + kind, size)]
+    return [text[i : i + size] for i in range(0, max(len(text), 1), size)]
 
 
 __all__ = ["Counts", "count", "summary"]

@@ -31,6 +31,33 @@ class Weight:
         self.parameters = parameters_of(module, layer, rules)
 
     @property
+    def name(self) -> str:
+        """`kernel`."""
+        return self.variable.name.rpartition("/")[2]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape in Keras's layout."""
+        return self.variable.shape
+
+    @property
+    def dtype(self) -> str:
+        """`float32`."""
+        return str(self.parameters[0].dtype).removeprefix("torch.")
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """A copy of the weight as an array in Keras's layout."""
+        (array,) = get_weights([self])
+        return array
+
+    def assign(self, value: Any) -> None:
+        """Take an array in Keras's layout. Raises SpecError when it is of another shape."""
+        set_weights([self], [value], f"'{self.path}'")
+
+    def __repr__(self) -> str:
+        return f"<Weight path={self.path}, shape={self.shape}, dtype={self.dtype}>"
+
+    @property
     def path(self) -> str:
         """`dense_13/kernel`."""
         return f"{self.layer.layer.name}/{self.variable.name}"
@@ -95,6 +122,10 @@ class Bound:
     def submodule(self, name: str) -> nn.Module:
         """The layer's own submodule: itself for "", or one under it."""
         return self.parent.get_submodule(f"{self.target}.{name}" if name else self.target)
+
+    def weights(self, layer: LayerSpec) -> list[Weight]:
+        """The layer's weights."""
+        return self.built.of_layer(layer)
 
     def get_weights(self, layer: LayerSpec) -> list[np.ndarray[Any, Any]]:
         """The layer's weights as numpy arrays, copies."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,16 +10,19 @@ import numpy as np
 from torch.fx import GraphModule
 
 from spec_compiler.diagnostics import NO_INPUT, Diagnostic, Reporter, SpecError, did_you_mean
-from spec_compiler.ir import Graph, map_values, values_in
+from spec_compiler.ir import Graph, values_in
 from spec_compiler.lowering.to_fx import lower_graph
 from spec_compiler.passes import check
 from spec_compiler.runtime.built import Built, Weight, get_weights, set_weights
+from spec_compiler.runtime.step import mark_trainable
+from spec_compiler.runtime.symbols import call_symbolically, one_or_all, replay
 from spec_compiler.runtime.training import Trainer
-from spec_compiler.specs.authoring import LayerCall, SymbolicTensor, map_symbolic, record, symbolic_in, unique_name
+from spec_compiler.specs.authoring import SymbolicTensor, symbolic_in, unique_name
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.functional import trace
 from spec_compiler.specs.layers.core import InputLayer
-from spec_compiler.specs.model import FunctionalSpec, ModelSpec, SequentialSpec
+from spec_compiler.specs.model import ModelSpec, SequentialSpec, inside
+from spec_compiler.specs.registry import also_known
 from spec_compiler.specs.shapes import Shape
 
 
@@ -57,6 +60,8 @@ class Model(Trainer):
         self._built: Built | None = None
         self._symbols: tuple[Any, Any] | None = None
         self._start_training()
+        for layer in spec.walk():
+            layer._owner = self
 
     # Structure
 
@@ -120,12 +125,12 @@ class Model(Trainer):
     @property
     def input_shape(self) -> Any:
         """Shape of the input, batch axis first; a list of shapes for several."""
-        return _one_or_all([tensor.shape for tensor in self.inputs])
+        return one_or_all([tensor.shape for tensor in self.inputs])
 
     @property
     def output_shape(self) -> Any:
         """Shape of the output, batch axis first; a list of shapes for several."""
-        return _one_or_all([tensor.shape for tensor in self.outputs])
+        return one_or_all([tensor.shape for tensor in self.outputs])
 
     @property
     def output_names(self) -> list[str]:
@@ -142,21 +147,21 @@ class Model(Trainer):
         if self._symbols is None:
             if any(value.shape is None for value in self.graph.inputs):
                 return [], []
-            self._symbols = _replay(self.graph)
+            self._symbols = replay(self.graph)
         return self._symbols
 
     def __call__(self, *inputs: Any, training: bool = False, **kwargs: Any) -> Any:
         """The model as a layer: symbolic tensors give symbolic tensors; arrays and torch tensors are computed with."""
         if next(symbolic_in((inputs, kwargs)), None) is None:
             return self._compute(inputs[0] if len(inputs) == 1 else list(inputs), training)
-        return _call_symbolically(self.spec, inputs, kwargs)
+        return call_symbolically(self.spec, inputs, kwargs)
 
     # Weights
 
     @property
     def built(self) -> bool:
-        """Whether the weights exist."""
-        return self._built is not None
+        """Whether the shapes are known, so that the weights exist or are made as soon as they are needed."""
+        return self._built is not None or all(value.shape is not None for value in self.graph.inputs)
 
     def build(self, input_shape: Shape | None = None) -> None:
         """Make the weights; `input_shape`, batch axis first, for a Sequential that does not state one."""
@@ -187,6 +192,17 @@ class Model(Trainer):
     def weights(self) -> list[Weight]:
         """The weights in Keras's order."""
         return self._ensure_built().weights
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        """The weights that training changes, as the layers' `trainable` now says, in Keras's order."""
+        return mark_trainable(self._ensure_built())
+
+    @property
+    def non_trainable_weights(self) -> list[Weight]:
+        """The other weights: moving statistics, and those of frozen layers."""
+        trained = set(map(id, self.trainable_weights))
+        return [weight for weight in self.weights if id(weight) not in trained]
 
     def get_weights(self) -> list[np.ndarray[Any, Any]]:
         """The weights as numpy arrays in Keras's order and layout, copies."""
@@ -219,14 +235,15 @@ class Model(Trainer):
         self,
         line_length: int | None = None,
         positions: list[float] | None = None,
-        print_fn: Callable[[str], Any] = print,
+        print_fn: Callable[[str], Any] | None = None,
         expand_nested: bool = False,
         show_trainable: bool = False,
+        layer_range: Sequence[str] | None = None,
     ) -> None:
         """Print the table of layers, output shapes and parameter counts; see `spec_compiler.summary`."""
         from spec_compiler.summary import summary
 
-        summary(self.graph, print_fn, line_length, positions, expand_nested, show_trainable)
+        summary(self.graph, print_fn or print, line_length, positions, expand_nested, show_trainable, layer_range)
 
     def get_config(self) -> dict[str, Any]:
         """The architecture as Keras 3's config: plain data that `from_config` takes."""
@@ -236,12 +253,13 @@ class Model(Trainer):
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
+    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
         """The model that `get_config` gave `config` for, with new weights. Raises SpecError when it has a fault."""
         from spec_compiler.loading import load_spec
 
         kind = "Sequential" if "input_layers" not in config else "Functional"
-        return cls.from_spec(load_spec({"class_name": kind, "config": config}))  # type: ignore[return-value]
+        with also_known(custom_objects):
+            return cls.from_spec(load_spec({"class_name": kind, "config": config}))  # type: ignore[return-value]
 
     def to_json(self, dialect: str = "keras3", **kwargs: Any) -> str:
         """The architecture as JSON; `dialect` is `keras3`, `keras2` or `short`, and `kwargs` go to `json.dumps`."""
@@ -255,23 +273,36 @@ class Model(Trainer):
 
         return to_yaml(self.spec, dialect)
 
-    def save(self, path: str | Path, overwrite: bool = True) -> None:
+    def save(self, filepath: str | Path, overwrite: bool = True) -> None:
         """Write spec, training and weights to one `.safetensors` file, which `load_model` reads."""
         from spec_compiler.runtime.saving import save
 
-        save(self, path, overwrite)
+        save(self, filepath, overwrite)
 
-    def save_weights(self, path: str | Path, overwrite: bool = True) -> None:
+    def save_weights(self, filepath: str | Path, overwrite: bool = True) -> None:
         """Write the weights alone to a `.safetensors` file."""
         from spec_compiler.runtime.saving import save_weights
 
-        save_weights(self, path, overwrite)
+        save_weights(self, filepath, overwrite)
 
-    def load_weights(self, path: str | Path) -> None:
+    def load_weights(self, filepath: str | Path) -> None:
         """Read weights that `save` or `save_weights` wrote. Raises SpecError when they are another model's."""
         from spec_compiler.runtime.saving import load_weights
 
-        load_weights(self, path)
+        load_weights(self, filepath)
+
+    def export(self, filepath: str | Path, format: str = "torch", verbose: bool | None = None) -> None:
+        """Write the computation to a `.pt2` file, which `torch.export.load` reads without this package.
+
+        It takes the inputs in their order, in batches of any size; the steps of recurrent layers that the model leaves
+        open are 32, as torch keeps no loop of open length. `verbose` prints where it
+        was written to; None: it does. Raises ValueError for any other format.
+        """
+        from spec_compiler.runtime.exporting import export
+
+        export(self, filepath, format)
+        if verbose is not False:
+            print(f"Saved artifact at '{filepath}'.")
 
     def emit(self) -> str:
         """The model as standalone PyTorch source."""
@@ -296,8 +327,11 @@ class Sequential(Model):
         if layers:
             self.graph  # noqa: B018 (checked now, and once for all layers)
 
-    def add(self, layer: Any) -> None:
-        """Append a layer, a model, or `Input(...)` as the first. Raises SpecError when its input does not fit."""
+    def add(self, layer: Any, rebuild: bool = True) -> None:
+        """Append a layer, a model, or `Input(...)` as the first. Raises SpecError when its input does not fit.
+
+        `rebuild` is taken for Keras's sake: weights are made when they are first needed, and layers keep theirs.
+        """
         before = len(self._layers)
         self._append(layer)
         try:
@@ -316,10 +350,12 @@ class Sequential(Model):
         if any(member.name == spec.name for member in self.spec.members()):
             raise ValueError(f"model '{self.name}' has a layer '{spec.name}' already: the names must be unique")
         self._layers.extend(added)
+        for member in (spec, *inside(spec), *(spec.walk() if isinstance(spec, ModelSpec) else ())):
+            member._owner = self
         self._changed()
 
-    def pop(self) -> Any:
-        """Remove the last layer and return it."""
+    def pop(self, rebuild: bool = True) -> Any:
+        """Remove the last layer and return it; `rebuild` as in `add`."""
         if not self.layers:
             raise ValueError(f"model '{self.name}' has no layers")
         removed = self._layers.pop()
@@ -342,6 +378,9 @@ class _Whole:
     def __init__(self, built: Built) -> None:
         self.built = built
 
+    def weights(self, layer: LayerSpec) -> list[Weight]:
+        return self.built.weights
+
     def get_weights(self, layer: LayerSpec) -> list[np.ndarray[Any, Any]]:
         return get_weights(self.built.weights)
 
@@ -361,45 +400,3 @@ def _as_spec(layer: Any) -> LayerSpec:
     if isinstance(layer, LayerSpec):
         return layer
     raise TypeError(f"expected a layer, a model or Input(...), got {type(layer).__name__}")
-
-
-def _one_or_all(shapes: list[Shape]) -> Any:
-    return shapes[0] if len(shapes) == 1 else shapes
-
-
-def _replay(graph: Graph) -> tuple[Any, Any]:
-    """Make the graph's calls once more on symbolic tensors, so that other models can start from any of them."""
-    made: dict[int, SymbolicTensor] = {}
-    members = {layer.name: layer for layer in graph.spec.members()}
-    for value in graph.inputs:
-        layer = members.get(value.name) or InputLayer(name=value.name, batch_shape=value.shape, dtype=value.dtype)
-        made[id(value)] = record(layer, LayerCall((), {}), value.shape, value.dtype)
-    for node in graph.nodes:
-        args, kwargs = map_values(lambda v: made[id(v)], (node.args, node.kwargs))
-        shapes, dtypes = [value.shape for value in node.outputs], [value.dtype for value in node.outputs]
-        out = record(node.layer, LayerCall(args, kwargs), _one_or_all(shapes), dtypes)
-        made.update({id(value): tensor for value, tensor in zip(node.outputs, symbolic_in(out), strict=True)})
-    return map_values(lambda v: made[id(v)], (graph.input_structure, graph.outputs))  # type: ignore[no-any-return]
-
-
-def _call_symbolically(spec: ModelSpec, inputs: Any, kwargs: dict[str, Any]) -> Any:
-    """The symbolic outputs of a nested model, inferred by checking a model of that one call."""
-    name = unique_name("call")
-    tensors = list(symbolic_in((inputs, kwargs)))
-    layers = {id(t): InputLayer(name=f"{name}_{i}", batch_shape=t.shape, dtype=t.dtype) for i, t in enumerate(tensors)}
-    stand_ins = {key: SymbolicTensor(layer.batch_shape, layer.dtype, layer, 0, 0) for key, layer in layers.items()}
-    calls_before = len(spec._calls)
-    mapped = map_symbolic(lambda t: stand_ins[id(t)], (inputs, kwargs))
-    stand_in = record(spec, LayerCall(*mapped), (None,), "float32")
-    probe: FunctionalSpec = trace([stand_ins[id(t)] for t in tensors], stand_in, name)
-    del spec._calls[calls_before:]
-    reporter = Reporter()
-    graph = check(probe, reporter)
-    if graph is None:
-        raise SpecError(reporter.diagnostics)
-    node = graph.nodes[-1]
-    shapes = [value.shape for value in node.outputs]
-    assert node.body is not None
-    single = not isinstance(node.body.outputs, (list, tuple, dict))
-    dtypes = [value.dtype for value in node.outputs]
-    return record(spec, LayerCall(inputs, kwargs), shapes[0] if single else shapes, dtypes)

@@ -13,17 +13,21 @@ from spec_compiler.specs.shapes import Shape, Shapes, TensorType
 from spec_compiler.specs.types import DType, Layout
 
 if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+
     from spec_compiler.specs.constraints import Constraint
     from spec_compiler.specs.initializers import Initializer
     from spec_compiler.specs.regularizers import Regularizer
+else:
+    ModelMetaclass = type(BaseModel)  # it has no public name
 
 
-class SpecClass(type(BaseModel)):  # type: ignore[misc]  # pydantic's metaclass has no public name
+class SpecClass(ModelMetaclass):
     """The class of spec classes: `help` and editors see the arguments, in the order they may be given."""
 
     @property
     def __signature__(cls) -> Signature:
-        return authoring.signature(cls)
+        return authoring.signature(cls)  # type: ignore[arg-type]  # every class of this kind is a SpecObject
 
     @__signature__.setter
     def __signature__(cls, value: Any) -> None:
@@ -155,6 +159,7 @@ class LayerSpec(SpecObject):
 
     _calls: list[Any] = PrivateAttr(default_factory=list)
     _bound: Any = PrivateAttr(default=None)
+    _owner: Any = PrivateAttr(default=None)
     _batch_input_shape: Shape | None = PrivateAttr(default=None)
 
     def infer_shape(self, *inputs: Any, **kwargs: Any) -> Shapes:
@@ -228,21 +233,41 @@ class LayerSpec(SpecObject):
         args = self._calls[0].args
         return args[0] if len(args) == 1 else args
 
+    def _weights(self) -> Any:
+        """Where the weights are, once the model that the layer belongs to can make them; else None."""
+        if self._bound is None and self._owner is not None and self._owner.built:
+            self._owner.build()
+        return self._bound
+
+    def _built_weights(self) -> Any:
+        bound = self._weights()
+        if bound is None:
+            raise ValueError(f"layer '{self.name}' has no weights yet: build the model it belongs to first")
+        return bound
+
+    @property
+    def built(self) -> bool:
+        """Whether the layer's weights exist, or are made as soon as they are asked for."""
+        return self._bound is not None or (self._owner is not None and self._owner.built)
+
+    @property
+    def weights(self) -> list[Any]:
+        """The layer's weights in Keras's order, each with `name`, `path`, `shape`, `numpy()` and `assign(value)`."""
+        bound = self._weights()
+        return [] if bound is None else bound.weights(self)
+
     def get_weights(self) -> list[Any]:
         """The layer's weights as numpy arrays, in Keras's order and layout; [] before the layer is built."""
-        return [] if self._bound is None else self._bound.get_weights(self)
+        bound = self._weights()
+        return [] if bound is None else bound.get_weights(self)
 
     def set_weights(self, weights: list[Any]) -> None:
         """Take `weights`, numpy arrays in the order and layout of `get_weights()`."""
-        if self._bound is None:
-            raise ValueError(f"layer '{self.name}' has no weights yet: build the model it belongs to first")
-        self._bound.set_weights(self, weights)
+        self._built_weights().set_weights(self, weights)
 
     def count_params(self) -> int:
         """Number of weight elements; raises ValueError before the layer is built."""
-        if self._bound is None:
-            raise ValueError(f"layer '{self.name}' has no weights yet: build the model it belongs to first")
-        return sum(w.size for w in self.get_weights())
+        return sum(w.size for w in self._built_weights().get_weights(self))
 
 
 def single(shape: Shapes) -> Shape:

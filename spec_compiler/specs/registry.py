@@ -7,9 +7,13 @@ name that a file holds: a name is looked up, and found or not.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from spec_compiler.diagnostics import show
 
 if TYPE_CHECKING:
     from spec_compiler.specs.base import LayerSpec, SpecObject
@@ -56,6 +60,29 @@ def register_layer(cls: L) -> L:
 def registered_layers() -> dict[str, type[LayerSpec]]:
     """The user's own layers, by class name."""
     return dict(_registered_layers)
+
+
+@contextmanager
+def also_known(custom_objects: Mapping[str, Any] | None) -> Iterator[None]:
+    """Keras's `custom_objects`: layers by the names that a document has for them, known while it is read.
+
+    Raises TypeError for what is no layer of this package: a layer of Keras's own computes nothing here.
+    """
+    from spec_compiler.specs.base import LayerSpec
+
+    for name, cls in (custom_objects or {}).items():
+        if not (isinstance(cls, type) and issubclass(cls, LayerSpec)):
+            message = (
+                f"custom_objects: '{name}' is {show(cls)}, and not a subclass of spec_compiler.specs.base.LayerSpec"
+            )
+            raise TypeError(f"{message}: state the layer as one, with a lowering (@lowers)")
+    held = dict(_registered_layers)
+    _registered_layers.update(custom_objects or {})
+    try:
+        yield
+    finally:
+        _registered_layers.clear()
+        _registered_layers.update(held)
 
 
 def find(kind: str, name: str) -> type[SpecObject] | None:
