@@ -11,6 +11,7 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -101,9 +102,16 @@ class _Tracer(GraphAppendingTracer):
 
     layer = ""
 
-    def create_node(self, *args: Any, **kwargs: Any) -> torch.fx.Node:
-        node = super().create_node(*args, **kwargs)
+    def __init__(self, graph: torch.fx.Graph, functions: list[Callable[..., Any]]) -> None:
+        super().__init__(graph)
+        self.functions = functions
+
+    def create_node(self, kind: str, target: Any, *args: Any, **kwargs: Any) -> torch.fx.Node:
+        node = super().create_node(kind, target, *args, **kwargs)
         node.meta["layer"] = self.layer
+        ours = isinstance(target, FunctionType) and target.__module__.partition(".")[0] != "torch"
+        if ours and target not in self.functions:
+            self.functions.append(target)
         return node
 
     def create_arg(self, a: Any) -> Any:
@@ -116,6 +124,16 @@ class _Tracer(GraphAppendingTracer):
         return super().create_arg(a)
 
 
+class Retracer(torch.fx.Tracer):
+    """Traces a module's code when it is unpickled: `functions`, which are ours, are steps, as they were."""
+
+    def trace(
+        self, root: Any, concrete_args: dict[str, Any] | None = None, functions: Sequence[Callable[..., Any]] = ()
+    ) -> torch.fx.Graph:
+        torch.fx.Tracer.__init__(self, autowrap_functions=tuple(functions))
+        return super().trace(root, concrete_args)
+
+
 class GraphLowering:
     """The lowering of one graph under way."""
 
@@ -123,8 +141,9 @@ class GraphLowering:
         self.graph = graph
         self.for_training = for_training
         self.penalties: list[Proxy] = []
-        self.fx_graph = torch.fx.Graph()
-        self.tracer = _Tracer(self.fx_graph)
+        functions: list[Callable[..., Any]] = []
+        self.fx_graph = torch.fx.Graph(tracer_cls=Retracer, tracer_extras={"functions": functions})
+        self.tracer = _Tracer(self.fx_graph, functions)
         self.modules: dict[str, ModuleExpr | LoweredGraph] = {}
         self.layers: dict[int, LoweredLayer] = {}
         self._proxies: dict[tuple[int, Layout], Proxy] = {}

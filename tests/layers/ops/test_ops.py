@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import pickle
 import pkgutil
 import types
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from tests.layers.ops import oracle, substitutes
 from tests.layers.ops.oracle import Case, Pair, flat
 
 CASES = oracle.all_cases()
+FIRST = {case.op: case for case in reversed(CASES)}
+"""The first case of each operation."""
 RTOL, ATOL = 1e-5, 1e-6
 HALF = {torch.float16: 2e-3, torch.bfloat16: 2e-2}
 """Half precision has 11 and 8 bits; Keras rounds between the steps of an operation, we do not."""
@@ -47,6 +50,17 @@ def test_operation_matches_keras(case: Case) -> None:
     if case.gradient and case.held_to != "numpy":
         _assert_gradients(found, ours, expected, theirs)
     _assert_emitted(pair, lowered, ours, found)
+
+
+@pytest.mark.parametrize("case", FIRST.values(), ids=FIRST)
+def test_operation_survives_pickling(case: Case) -> None:
+    pair = oracle.make_pair(case)
+    module = build(lower_graph(pair.graph))
+    again = pickle.loads(pickle.dumps(module))
+    tensors = oracle.tensors_of(case, pair.arrays)
+    for a, b in zip(flat(again(*tensors)), flat(module(*tensors)), strict=True):
+        torch.testing.assert_close(a, b, equal_nan=True)
+    assert len(again.graph.nodes) == len(module.graph.nodes), "functions of ours are steps, and not traced into"
 
 
 def test_every_operation_has_a_case() -> None:
