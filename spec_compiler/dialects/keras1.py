@@ -55,8 +55,28 @@ def _separable(args: Arguments) -> None:
 
 def _transposed(args: Arguments) -> None:
     _kernel_size(args)
-    # The size that the output would have anyway.
-    args.drop("output_shape")
+    if "output_shape" in args.values and _has_the_usual_size(args.values):
+        args.drop("output_shape")
+    elif "output_shape" in args.values:
+        args.class_name = "Deconvolution2D"
+
+
+def _has_the_usual_size(values: dict[str, Any]) -> bool:
+    """Whether the output is as large as Conv2DTranspose makes it: of the sizes that there are, one in so many strides."""
+    shape, kernel, strides = values["output_shape"], values.get("kernel_size"), values.get("strides", (1, 1))
+    if not isinstance(shape, (list, tuple)) or len(shape) != 4:
+        return True
+    lengths = shape[2:] if values.get("data_format") == "channels_first" else shape[1:3]
+    for n, k, s in zip(lengths, _pair(kernel), _pair(strides), strict=True):
+        if not all(isinstance(number, int) and number > 0 for number in (n, k, s)):
+            return True
+        if (n if values.get("padding") == "same" else n - max(k, s)) % s:
+            return False
+    return True
+
+
+def _pair(value: Any) -> Any:
+    return value if isinstance(value, (list, tuple)) and len(value) == 2 else (value, value)
 
 
 def _conv_lstm(args: Arguments) -> None:

@@ -33,7 +33,8 @@ NOT_IN_2 = words(
     Equalization GroupQueryAttention MaxNumBoundingBoxes MelSpectrogram MixUp Pipeline RMSNormalization RandAugment
     RandomColorDegeneration RandomColorJitter RandomElasticTransform RandomErasing RandomGaussianBlur RandomGrayscale
     RandomHue RandomInvert RandomPerspective RandomPosterization RandomSaturation RandomSharpness RandomShear
-    ReversibleEmbedding STFTSpectrogram Solarization Highway MaxoutDense ParametricSoftplus SReLU LayerScale CustomScaleLayer
+    ReversibleEmbedding STFTSpectrogram Solarization Highway MaxoutDense ParametricSoftplus SReLU
+    Deconvolution2D LayerScale CustomScaleLayer
     """
 )
 """Layers that Keras 2 does not have."""

@@ -12,14 +12,14 @@ from spec_compiler.lowering.conv import compact, differing, kernel_axes
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
-from spec_compiler.specs.layers.conv_transpose import BaseConvTranspose, Window
+from spec_compiler.specs.layers.conv_transpose import BaseConvTranspose
 
 CONV_TRANSPOSE = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 
 
 @lowers(BaseConvTranspose)
 def conv_transpose(layer: BaseConvTranspose, call: Call, x: Proxy) -> Any:
-    crops = [crop(window, layer.padding) for window in layer.windows()]
+    crops = layer.crops()
     padding = [before for before, _ in crops]
     kwargs = differing({
         "stride": (compact(layer.strides), 1),
@@ -40,13 +40,3 @@ def conv_transpose(layer: BaseConvTranspose, call: Call, x: Proxy) -> Any:
     if ends:
         y = y[(slice(None), slice(None), *ends)]
     return call.activate(layer.activation, y)
-
-
-def crop(window: Window, padding: str) -> tuple[int, int]:
-    """What Keras cuts off the whole output, `(n - 1) * stride + size` long, before and behind; adds, where below 0."""
-    size, stride, extra = window
-    if padding == "valid":
-        return 0, -(max(stride - size, 0) if extra is None else extra)
-    total = size - stride if extra is None else size - size % 2 - extra
-    before = max(total // 2, 0)
-    return before, total - before

@@ -1,4 +1,4 @@
-"""Lowerings of `specs.layers.legacy`."""
+"""Lowerings of `specs.layers.legacy`; Deconvolution2D's is that of the transposed convolutions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.fx import Proxy
 
+from spec_compiler.lowering import conv_transpose as conv_transpose
 from spec_compiler.lowering.activation import elementwise_weights
 from spec_compiler.lowering.call import Call
 from spec_compiler.lowering.expressions import ModuleExpr

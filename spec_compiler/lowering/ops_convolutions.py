@@ -9,7 +9,6 @@ from torch.nn import functional as F
 
 from spec_compiler.lowering.call import permuted
 from spec_compiler.lowering.conv import compact, differing, kernel_axes, padded
-from spec_compiler.lowering.conv_transpose import crop
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering
 from spec_compiler.lowering.table import lowering_of
 from spec_compiler.specs.layers.ops_convolutions import each, pooling_layer, spatial, transposed_layer
@@ -107,7 +106,7 @@ def ConvTranspose(
     layer = transposed_layer(
         rank - 2, op.type(kernel).shape, strides, padding, output_padding, data_format, dilation_rate
     )
-    crops = [crop(window, padding) for window in layer.windows()]
+    crops = layer.crops()
     stated = differing({
         "stride": (compact(layer.strides), 1),
         "padding": (compact([before for before, _ in crops]), 0),

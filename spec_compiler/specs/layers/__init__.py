@@ -37,7 +37,7 @@ _FAMILIES = {
     "merging": "Add Subtract Multiply Average Maximum Minimum Concatenate Dot",
     "regularization": "Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D GaussianNoise GaussianDropout AlphaDropout "
     "ActivityRegularization",
-    "legacy": "Highway MaxoutDense ThresholdedReLU ParametricSoftplus SReLU",
+    "legacy": "Highway MaxoutDense ThresholdedReLU ParametricSoftplus SReLU Deconvolution2D",
     "applications": "LayerScale CustomScaleLayer",
 }
 

@@ -1,8 +1,6 @@
 """Recurrent layers whose matrix products are convolutions. Kernels are Keras's: (*kernel_size, channels, 4 * filters)."""
 
-from __future__ import annotations
-
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import model_validator
 
@@ -46,7 +44,7 @@ class ConvLSTM(Sequence, RecurrentWeights, Window):
     """Penalty on the output, added to the loss, divided by the batch size."""
 
     @model_validator(mode="after")
-    def _possible(self) -> ConvLSTM:
+    def _possible(self) -> Self:
         self.forbid_strided_dilation()
         return self
 

@@ -65,6 +65,18 @@ class BaseConvTranspose(Filtered):
             )
         return length
 
+    def crops(self) -> list[tuple[int, int]]:
+        """What is cut off the whole output, `(n - 1) * stride + size` long, before and behind; added, where below 0."""
+        return [self._crop(window) for window in self.windows()]
+
+    def _crop(self, window: Window) -> tuple[int, int]:
+        size, stride, extra = window
+        if self.padding == "valid":
+            return 0, -(max(stride - size, 0) if extra is None else extra)
+        total = size - stride if extra is None else size - size % 2 - extra
+        before = max(total // 2, 0)
+        return before, total - before
+
     def variables(self, x: Shape) -> list[Variable]:
         channels = require_dim(x, self.channel_axis, type(self).__name__)
         return self.kernel_and_bias((*self.kernel_size, self.filters, channels))

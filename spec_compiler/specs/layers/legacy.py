@@ -1,13 +1,15 @@
 """Layers that only old Keras had, and that files of its day still hold; arguments go by Keras's later names."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 
+from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import LayerSpec, Variable
 from spec_compiler.specs.initializers import Constant, GlorotUniform, Ones, Zeros
 from spec_compiler.specs.layers.activation import ActivationLayer, as_list, shared_shape
-from spec_compiler.specs.shapes import Shape, require_dim, require_rank
+from spec_compiler.specs.layers.conv_transpose import Conv2DTranspose
+from spec_compiler.specs.shapes import Shape, ShapeError, convolved, require_dim, require_rank, show
 from spec_compiler.specs.types import (
     Activation,
     Bool,
@@ -17,6 +19,7 @@ from spec_compiler.specs.types import (
     Int,
     PositiveInt,
     RegularizerField,
+    ShapeField,
 )
 
 SharedAxes = Annotated[list[Int] | None, BeforeValidator(as_list)]
@@ -144,3 +147,41 @@ class SReLU(ActivationLayer):
         starts = (self.t_left_init, self.a_left_init, self.t_right_init, self.a_right_init)
         names = ("t_left", "a_left", "t_right", "a_right")
         return [Variable(name, shape, start) for name, start in zip(names, starts, strict=True)]
+
+
+class Deconvolution2D(Conv2DTranspose):
+    """Keras 1's transposed convolution, which was told how large its output is: of the sizes that lead to its input's.
+
+    One told the size that Conv2DTranspose's output has is read as a Conv2DTranspose.
+    """
+
+    output_shape: ShapeField
+    """Shape of the output, batch axis and channels included."""
+
+    positional = (*Conv2DTranspose.positional, "output_shape")
+
+    @model_validator(mode="after")
+    def _sized(self) -> Self:
+        if len(self.output_shape) != 4 or None in self.spatial_dims(self.output_shape):
+            raise ValueError(f"output_shape={list(self.output_shape)} must state a height and a width")
+        return self
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """For each axis, the length of the output and that of the input which a convolution makes of it."""
+        stated = [n for n in self.spatial_dims(self.output_shape) if n is not None]
+        windows = zip(stated, self.kernel_size, self.strides, strict=True)
+        return [(n, convolved(n, k, s, 1, self.padding) or 0) for n, k, s in windows]
+
+    def infer_shape(self, x: Shape) -> Shape:
+        for n, (m, own) in zip(self.spatial_dims(x), self.sizes(), strict=True):
+            if n not in (own, None):
+                raise ShapeError(f"an output of length {m} comes from an axis of length {own}, got {show(x)}")
+        return activated_shape(self.activation, self.with_dims(x, tuple(m for m, _ in self.sizes()), self.filters))
+
+    def crops(self) -> list[tuple[int, int]]:
+        found = []
+        for (m, n), window in zip(self.sizes(), self.windows(), strict=True):
+            total = (n - 1) * window.stride + window.size - m
+            before = max(total, 0) // 2 if self.padding == "same" else 0
+            found.append((before, total - before))
+        return found

@@ -1,9 +1,7 @@
 """Convolutions with weights of their own at every place, which Keras 2 had; arguments and weights are Keras 2's."""
 
-from __future__ import annotations
-
 from math import prod
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -27,7 +25,7 @@ class LocallyConnected(Filtered):
     """How Keras lays out the kernel: 1: a matrix a place; 2: from every element to every other; 3: a list of numbers."""
 
     @model_validator(mode="after")
-    def _possible(self) -> LocallyConnected:
+    def _possible(self) -> Self:
         if self.implementation == 1 and self.padding != "valid":
             raise ValueError(f"padding='{self.padding}' needs implementation 2 or 3; with 1 it is 'valid'")
         return self
