@@ -28,7 +28,7 @@ _HOMES = {
     "Rule": "lowering.weights",
     "emit": "compiling",
     "Model": "runtime.model",
-    "Sequential": "runtime.model",
+    "Sequential": "runtime.sequential",
     "load_model": "runtime.saving",
     "set_random_seed": "runtime.seeds",
 }
@@ -64,9 +64,9 @@ if TYPE_CHECKING:
     from spec_compiler.lowering.table import lowers_mask as lowers_mask
     from spec_compiler.lowering.weights import Rule as Rule
     from spec_compiler.runtime.model import Model as Model
-    from spec_compiler.runtime.model import Sequential as Sequential
     from spec_compiler.runtime.saving import load_model as load_model
     from spec_compiler.runtime.seeds import set_random_seed as set_random_seed
+    from spec_compiler.runtime.sequential import Sequential as Sequential
     from spec_compiler.specs.base import LayerSpec as LayerSpec
     from spec_compiler.specs.base import Variable as Variable
     from spec_compiler.specs.functional import Input as Input

@@ -7,8 +7,8 @@ from typing import Any
 
 from spec_compiler.loading import load_spec, parse_spec
 from spec_compiler.runtime.model import Model as Model
-from spec_compiler.runtime.model import Sequential as Sequential
 from spec_compiler.runtime.saving import load_model as load_model
+from spec_compiler.runtime.sequential import Sequential as Sequential
 from spec_compiler.specs.registry import also_known
 
 __all__ = ["Model", "Sequential", "load_model", "model_from_config", "model_from_json", "model_from_yaml"]

@@ -99,7 +99,12 @@ def samples(n: int) -> str:
 def numbers(logs: dict[str, float]) -> str:
     """`accuracy 0.9806, loss 0.0712`: the loss last, as it says least, and after it what validation found."""
     names = sorted(logs, key=lambda name: (name.startswith("val_"), name.removeprefix("val_") == "loss"))
-    return ", ".join(f"{name} {logs[name]:.4f}" for name in names)
+    return ", ".join(f"{name} {_number(logs[name])}" for name in names)
+
+
+def _number(value: Any) -> str:
+    # A metric of several thresholds has several values.
+    return "[" + " ".join(map(_number, value)) + "]" if isinstance(value, list) else f"{value:.4f}"
 
 
 def load_trained(path: str) -> Model:

@@ -11,6 +11,7 @@ from spec_compiler.runtime.metrics import CompiledMetrics
 from spec_compiler.runtime.step import Step
 from spec_compiler.specs import public
 from spec_compiler.specs.model import ModelSpec
+from spec_compiler.specs.optimizers import Optimizer as OptimizerSpec
 
 if TYPE_CHECKING:
     from spec_compiler.runtime.built import Built
@@ -22,6 +23,7 @@ class Compiled:
     spec: ModelSpec
     graph: Graph
     name: str
+    built: bool
 
     def _ensure_built(self) -> Built:
         raise NotImplementedError
@@ -99,7 +101,9 @@ class Compiled:
 
     @property
     def optimizer(self) -> Any:
-        """The optimizer at work; before the first step its spec. None before `compile`."""
+        """The optimizer at work; its spec while the model has no weights to change. None before `compile`."""
+        if isinstance(self._optimizer, OptimizerSpec) and self.built and self._arguments["loss"] is not None:
+            self._ready(train=True)
         return self._optimizer
 
     @property

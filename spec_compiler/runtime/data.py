@@ -62,6 +62,7 @@ def adapt(
     generator: torch.Generator | None = None,
     device: torch.device | str | None = None,
     targets_needed: bool = True,
+    keys: Sequence[Sequence[str] | None] = (None, None),
 ) -> Batches:
     """The batches of any data that Keras takes: arrays, lists and dicts of them, datasets, loaders and generators.
 
@@ -79,11 +80,12 @@ def adapt(
         generator: Where the order comes from; None: torch's own.
         device: Where batches are wanted; None: where the first array is.
         targets_needed: False for `predict`: targets are neither asked for nor read.
+        keys: What dicts of inputs and of outputs are keyed by, where the model's are dicts, beside the names.
 
     Raises SpecError, naming every array that does not fit; for batches, when the batch comes.
     https://keras.io/api/models/model_training_apis/#fit-method
     """
-    convert = partial(collect, inputs, outputs, class_weight=class_weight, targets_needed=targets_needed)
+    convert = partial(collect, inputs, outputs, class_weight=class_weight, targets_needed=targets_needed, keys=keys)
     dtypes = [getattr(torch, value.dtype) for value in inputs]
     size = _batch_size(batch_size)
     if x is None or isinstance(x, (list, tuple, Mapping)) or is_array(x):

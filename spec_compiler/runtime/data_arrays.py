@@ -80,9 +80,12 @@ def collect(
     class_weight: Mapping[int, float] | None,
     targets_needed: bool,
     where: str = "",
+    keys: Sequence[Sequence[str] | None] = (None, None),
 ) -> Columns:
     """The tensors of `x`, `y` and the weights, one an input and an output; raises SpecError with all that is wrong."""
     faults = Faults(where)
+    x = _renamed(x, [value.name for value in inputs], keys[0])
+    y, sample_weight = (_renamed(given, outputs, keys[1]) for given in (y, sample_weight))
     lengths: dict[str, int] = {}
 
     def tensor(given: Any, label: str) -> Tensor | None:
@@ -119,6 +122,14 @@ def collect(
 def _listed(kind: str, names: Sequence[str]) -> str:
     quoted = ", ".join(f"'{name}'" for name in names)
     return f"{kind} {quoted}" if len(names) == 1 else f"{kind}s {quoted}"
+
+
+def _renamed(given: Any, names: Sequence[str], keys: Sequence[str] | None) -> Any:
+    """A dict by the keys of the model's own structure as one by names."""
+    if keys is None or not isinstance(given, Mapping):
+        return given
+    table = dict(zip(keys, names, strict=False))
+    return {table.get(key, key): item for key, item in given.items()}
 
 
 def _by_name(given: Any, names: Sequence[str], argument: str, kind: str, faults: Faults) -> list[Any]:

@@ -334,10 +334,11 @@ class CompiledMetrics:
             entries = spread(argument, "metric", given, outputs)
         self.output_names = tuple(entry.output for entry in entries)
         for index, entry in enumerate(entries):
+            key = entry.path[-1] if entry.path and isinstance(entry.path[-1], str) else entry.output
             for one in _flatten(entry.value):
                 if one is not None:
                     name, state, direction = _interpret(one, argument)
-                    full = self._free_name(name, "" if single else f"{entry.output}_", weighted)
+                    full = self._free_name(name, "" if single else f"{key}_", weighted)
                     self._watched.append(_Watched(index, weighted, full, state, direction))
 
     def _free_name(self, name: str, prefix: str, weighted: bool) -> str:

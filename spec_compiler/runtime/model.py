@@ -1,4 +1,4 @@
-"""Model and Sequential: a spec with its torch module, behind the API that Keras users know."""
+"""Model: a spec with its torch module, behind the API that Keras users know."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from spec_compiler.runtime.built import Built, Weight, get_weights, set_weights
 from spec_compiler.runtime.step import mark_trainable
 from spec_compiler.runtime.symbols import call_symbolically, one_or_all, replay
 from spec_compiler.runtime.training import Trainer
-from spec_compiler.specs.authoring import SymbolicTensor, symbolic_in, unique_name
+from spec_compiler.specs.authoring import SymbolicTensor, symbolic_in
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.functional import trace
 from spec_compiler.specs.layers.core import InputLayer
-from spec_compiler.specs.model import ModelSpec, SequentialSpec, inside
+from spec_compiler.specs.model import ModelSpec, SequentialSpec
 from spec_compiler.specs.registry import also_known
 from spec_compiler.specs.shapes import Shape
 
@@ -42,12 +42,16 @@ class Model(Trainer):
             raise TypeError(
                 "Model() takes inputs and outputs, symbolic tensors from Input() and the layers called on it"
             )
+        # A list of one is that one, as in Keras: predict() returns an array then, and not a list.
+        inputs, outputs = (s[0] if isinstance(s, list) and len(s) == 1 else s for s in (inputs, outputs))
         self._start(trace(inputs, outputs, name))
         self._symbols = (inputs, outputs)
 
     @classmethod
     def from_spec(cls, spec: ModelSpec) -> Model:
         """The model of `spec`, not built before it must be."""
+        from spec_compiler.runtime.sequential import Sequential
+
         kind = Sequential if isinstance(spec, SequentialSpec) else Model
         model: Model = kind.__new__(kind)
         model._start(spec)
@@ -295,8 +299,8 @@ class Model(Trainer):
         """Write the computation to a `.pt2` file, which `torch.export.load` reads without this package.
 
         It takes the inputs in their order, in batches of any size; the steps of recurrent layers that the model leaves
-        open are 32, as torch keeps no loop of open length. `verbose` prints where it
-        was written to; None: it does. Raises ValueError for any other format.
+        open are 32, as torch keeps no loop of open length. Unless `verbose` is False, the path is printed. Raises
+        ValueError for any other format.
         """
         from spec_compiler.runtime.exporting import export
 
@@ -312,64 +316,6 @@ class Model(Trainer):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
-
-
-class Sequential(Model):
-    """Layers in a row: `Sequential([Dense(32, input_shape=(8,)), Dense(1)])`, or one `add` at a time.
-
-    Without an input shape the weights are made at the first batch. https://keras.io/api/models/sequential/
-    """
-
-    def __init__(self, layers: Any = None, name: str | None = None) -> None:
-        self._start(SequentialSpec(name=name or unique_name("sequential"), layers=[]))
-        for layer in layers or []:
-            self._append(layer)
-        if layers:
-            self.graph  # noqa: B018 (checked now, and once for all layers)
-
-    def add(self, layer: Any, rebuild: bool = True) -> None:
-        """Append a layer, a model, or `Input(...)` as the first. Raises SpecError when its input does not fit.
-
-        `rebuild` is taken for Keras's sake: weights are made when they are first needed, and layers keep theirs.
-        """
-        before = len(self._layers)
-        self._append(layer)
-        try:
-            self.graph  # noqa: B018 (checked now, so that the error names the layer being added)
-        except SpecError:
-            del self._layers[before:]
-            self._changed()
-            raise
-
-    def _append(self, layer: Any) -> None:
-        spec = _as_spec(layer)
-        added = [spec]
-        if not self.spec.members() and spec._batch_input_shape is not None:
-            dtype = "int32" if type(spec).__name__ == "Embedding" else "float32"
-            added.insert(0, InputLayer(batch_shape=spec._batch_input_shape, dtype=dtype, name=f"{spec.name}_input"))
-        if any(member.name == spec.name for member in self.spec.members()):
-            raise ValueError(f"model '{self.name}' has a layer '{spec.name}' already: the names must be unique")
-        self._layers.extend(added)
-        for member in (spec, *inside(spec), *(spec.walk() if isinstance(spec, ModelSpec) else ())):
-            member._owner = self
-        self._changed()
-
-    def pop(self, rebuild: bool = True) -> Any:
-        """Remove the last layer and return it; `rebuild` as in `add`."""
-        if not self.layers:
-            raise ValueError(f"model '{self.name}' has no layers")
-        removed = self._layers.pop()
-        self._changed()
-        return removed
-
-    @property
-    def _layers(self) -> list[LayerSpec]:
-        assert isinstance(self.spec, SequentialSpec)
-        return self.spec.layers
-
-    def _changed(self) -> None:
-        self._graph = self._built = self._symbols = None
-        self.spec._bound = None
 
 
 class _Whole:
@@ -390,13 +336,3 @@ class _Whole:
 
 def _as_model(spec: ModelSpec) -> Model:
     return spec._model if spec._model is not None else Model.from_spec(spec)
-
-
-def _as_spec(layer: Any) -> LayerSpec:
-    if isinstance(layer, Model):
-        return layer.spec
-    if isinstance(layer, SymbolicTensor):
-        return layer.layer
-    if isinstance(layer, LayerSpec):
-        return layer
-    raise TypeError(f"expected a layer, a model or Input(...), got {type(layer).__name__}")

@@ -86,6 +86,11 @@ class Optimizer(torch.optim.Optimizer):
         return self.spec.get_config()["name"]  # type: ignore[no-any-return]
 
     @property
+    def scheduled(self) -> bool:
+        """Whether a schedule gives the learning rate."""
+        return self._schedule is not None
+
+    @property
     def iterations(self) -> int:
         """How often the weights have been updated."""
         return int(self._group["calls"]) // (self.spec.gradient_accumulation_steps or 1)

@@ -132,11 +132,13 @@ def _bar(title: str, steps: int | None) -> Progress:
     return bar
 
 
-def show(logs: dict[str, float]) -> list[str]:
+def show(logs: dict[str, Any]) -> list[str]:
     """`loss: 0.0931`, `accuracy: 0.9712`: the loss first, what was found in validation last."""
     names = sorted(logs, key=lambda name: (name.startswith("val_"), name.removeprefix("val_") != "loss"))
-    values = {name: logs[name] for name in names}
-    return [
-        f"{name}: {value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{name}: {value:.2e}"
-        for name, value in values.items()
-    ]
+    return [f"{name}: {_shown(logs[name])}" for name in names]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):  # a metric of several thresholds
+        return "[" + ", ".join(map(_shown, value)) + "]"
+    return f"{value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{value:.2e}"

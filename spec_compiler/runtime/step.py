@@ -75,6 +75,8 @@ class Step:
         same = [id(p) for p in held] == [id(p) for p in parameters]
         spec = optimizer.spec if isinstance(optimizer, Optimizer) else optimizer
         self.optimizer = optimizer if same and held else make_optimizer(spec, parameters, names)
+        if isinstance(optimizer, Optimizer) and self.optimizer is not optimizer and not optimizer.scheduled:
+            self.optimizer.learning_rate = optimizer.learning_rate
 
     def train(self, batch: Batch) -> None:
         """Forward, backward, one step of the optimizer; losses and metrics are added up."""
@@ -194,5 +196,3 @@ def unflatten(structure: Any, leaves: Iterator[Any]) -> Any:
     if isinstance(structure, dict):
         return {key: unflatten(item, leaves) for key, item in structure.items()}
     return type(structure)(unflatten(item, leaves) for item in structure)
-
-

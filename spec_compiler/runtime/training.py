@@ -40,7 +40,8 @@ class Trainer(Compiled):
             graph = self.graph
         device = next((p.device for p in self._ensure_built().module.parameters()), None)
         names = [str(v.node.layer.name if v.node else v.name) for v in values_in(graph.outputs)]
-        return adapt(graph.inputs, names, x, y, sample_weight, device=device, **options)
+        keys = [list(s) if isinstance(s, dict) else None for s in (graph.input_structure, graph.outputs)]
+        return adapt(graph.inputs, names, x, y, sample_weight, keys=keys, device=device, **options)
 
     def _build_at_first_batch(self, x: Any) -> Any:
         """Take the input's shape from the data; what was read of an iterator to know it is put back."""

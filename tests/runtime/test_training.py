@@ -231,3 +231,71 @@ def test_sequential_without_input_shape_builds_at_its_first_batch():
     model.fit(floats(9, 5), floats(9, 1), verbose=0)
     assert model.input_shape == (None, 5)
     assert model.predict(floats(3, 5), verbose=0).shape == (3, 1)
+
+
+def test_dicts_go_by_the_keys_of_the_models_own():
+    x = keras.Input((5,), name="x")
+    hidden = layers.Dense(6, activation="tanh")(x)
+    outputs = {"one": layers.Dense(2, name="p")(hidden), "two": layers.Dense(1, name="q")(hidden)}
+    model = keras.Model({"in": x}, outputs)
+    compiled = {"optimizer": "sgd", "loss": {"one": "mse", "two": "mae"}, "metrics": {"one": ["mae"], "two": ["mse"]}}
+    theirs, ours = follow(model, compiled, {"in": floats(27, 5)}, {"one": floats(27, 2), "two": floats(27, 1)})
+    x = floats(4, 5)
+    expected, found = theirs.predict({"in": x}, verbose=0), ours.predict({"in": x}, verbose=0)
+    assert found.keys() == expected.keys()
+    np.testing.assert_allclose(found["two"], expected["two"], rtol=1e-4)
+
+
+def test_a_list_of_one_output_is_that_output():
+    from spec_compiler import Input
+    from spec_compiler.layers import Dense
+
+    x = Input((5,))
+    model = Model([x], [Dense(2)(x)])
+    assert model.input_shape == (None, 5) and model.output_shape == (None, 2)
+    assert model.predict(floats(3, 5), verbose=0).shape == (3, 2)
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_learning_rate_is_set_on_the_model(fitted):
+    theirs, ours = pair(mlp())
+    x, y = floats(27, 5), classes(27, 3)
+    for model, optimizer in ((theirs, keras.optimizers.SGD(0.1)), (ours, {"SGD": {"learning_rate": 0.1}})):
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        if fitted:
+            model.fit(x, y, shuffle=False, verbose=0)
+        assert float(model.optimizer.learning_rate) == pytest.approx(0.1)
+        model.optimizer.learning_rate = 0.01
+        model.fit(x, y, shuffle=False, verbose=0)
+    np.testing.assert_allclose(ours.get_weights()[0], theirs.get_weights()[0], rtol=1e-4)
+
+
+def test_learning_rate_stays_when_layers_are_frozen_between_fits():
+    _, ours = pair(mlp())
+    ours.compile("sgd", "sparse_categorical_crossentropy")
+    x, y = floats(27, 5), classes(27, 3)
+    ours.fit(x, y, verbose=0)
+    ours.optimizer.learning_rate = 0.5
+    ours.layers[0].trainable = False
+    ours.fit(x, y, verbose=0)
+    assert ours.optimizer.learning_rate == 0.5
+
+
+def test_evaluating_leaves_the_history_of_fit():
+    _, ours = pair(mlp())
+    ours.compile("sgd", "sparse_categorical_crossentropy")
+    x, y = floats(27, 5), classes(27, 3)
+    history = ours.fit(x, y, epochs=2, verbose=0)
+    ours.evaluate(x, y, verbose=0)
+    ours.predict(x, verbose=0)
+    assert ours.history is history and len(history.history["loss"]) == 2
+
+
+def test_lines_show_metrics_of_several_thresholds(capsys):
+    _, ours = pair(mlp(1, "sigmoid"))
+    ours.compile("sgd", "binary_crossentropy", metrics=[{"Precision": {"thresholds": [0.3, 0.7]}}])
+    ours.fit(floats(27, 5), classes(27, 2), verbose=2)
+    ours.evaluate(floats(27, 5), classes(27, 2), verbose=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Epoch 1/1 - ") and " - loss: " in lines[0] and " - precision: [" in lines[0]
+    assert lines[1].startswith("Evaluation - ") and len(lines) == 2
