@@ -78,8 +78,8 @@ def _construction(expr: ModuleExpr | LoweredGraph, names: dict[int, str]) -> str
     if len(source) < LINE:
         return source
     name, _, _ = source.partition("(")
-    arguments, _, cast = expr.source(SEPARATOR)[len(name) + 1 :].rpartition(")" if expr.dtype is None else ").")
-    return f"{name}(\n            {arguments},\n        ){'' if expr.dtype is None else '.' + cast}"
+    arguments = expr.source(SEPARATOR)[len(name) + 1 :].removesuffix(f"){expr.suffix}")
+    return f"{name}(\n            {arguments},\n        ){expr.suffix}"
 
 
 def _signature(graph: Graph) -> str:

@@ -80,6 +80,11 @@ class Call:
         return x.to(getattr(torch, self.compute_dtype))
 
     @property
+    def trainable(self) -> bool:
+        """Whether the layer trains, which a model around it may keep it from."""
+        return self.node.layer.trainable and self._lowering.trainable
+
+    @property
     def compute_dtype(self) -> str:
         """What the layer computes in."""
         return self.node.layer.compute_dtype
@@ -118,6 +123,7 @@ class Call:
         layer = self.node.layer
         if rules:
             expr, rules = in_policy(expr, rules, layer.variable_dtype, computes_in or self.compute_dtype)
+            expr = expr if self.trainable else expr.freeze()
         return self.place(expr, rules, name)
 
     def place(self, expr: ModuleExpr, rules: Sequence[Rule], name: str) -> Callable[..., Any]:
@@ -196,6 +202,10 @@ class InnerCall(Call):
             self.node.outputs.append(Value(self.node.name, self.node, i, out))
         if len(shape) > 2 and layer.layout(len(shape)) == "channels_first":
             self.node.layout = "channels_first"
+
+    @property
+    def trainable(self) -> bool:
+        return self.node.layer.trainable and self.outer.trainable
 
     @property
     def compute_dtype(self) -> str:

@@ -17,18 +17,30 @@ CASTS = {torch.float64: "double", torch.float16: "half", torch.bfloat16: "bfloat
 class ModuleExpr:
     """`ModuleExpr(nn.Linear, 8, 32, bias=False)`: builds the module, and prints as the source that would."""
 
-    __slots__ = ("args", "cls", "dtype", "kwargs")
+    __slots__ = ("args", "cls", "dtype", "frozen", "kwargs")
 
     def __init__(self, cls: type[nn.Module], /, *args: Any, **kwargs: Any) -> None:
         self.cls = cls
         self.args = args
         self.kwargs = kwargs
         self.dtype: torch.dtype | None = None
+        self.frozen = False
 
     def to(self, dtype: torch.dtype) -> ModuleExpr:
         """The module with its weights and buffers in `dtype`, a float."""
-        found = ModuleExpr(self.cls, *self.args, **self.kwargs)
+        found = self._copy()
         found.dtype = None if dtype is torch.float32 else dtype
+        return found
+
+    def freeze(self) -> ModuleExpr:
+        """The module with weights that want no gradient."""
+        found = self._copy()
+        found.frozen = True
+        return found
+
+    def _copy(self) -> ModuleExpr:
+        found = ModuleExpr(self.cls, *self.args, **self.kwargs)
+        found.dtype, found.frozen = self.dtype, self.frozen
         return found
 
     def build(self) -> nn.Module:
@@ -36,14 +48,21 @@ class ModuleExpr:
         args = [arg.build() if isinstance(arg, ModuleExpr) else arg for arg in self.args]
         kwargs = {key: arg.build() if isinstance(arg, ModuleExpr) else arg for key, arg in self.kwargs.items()}
         module = self.cls(*args, **kwargs)
-        return module if self.dtype is None else module.to(self.dtype)
+        module = module if self.dtype is None else module.to(self.dtype)
+        return module.requires_grad_(False) if self.frozen else module
 
     def source(self, separator: str = ", ") -> str:
         """`nn.Linear(8, 32, bias=False)`; a class of ours goes by its bare name, whose definition `emit` copies out."""
         args = [_source(arg) for arg in self.args] + [f"{key}={_source(arg)}" for key, arg in self.kwargs.items()]
         name = self.cls.__name__
         made = f"{'nn.' + name if getattr(nn, name, None) is self.cls else name}({separator.join(args)})"
-        return made if self.dtype is None else f"{made}.{CASTS[self.dtype]}()"
+        return made + self.suffix
+
+    @property
+    def suffix(self) -> str:
+        """What is called on the module once it is made: `.double()`."""
+        cast = "" if self.dtype is None else f".{CASTS[self.dtype]}()"
+        return f"{cast}.requires_grad_(False)" if self.frozen else cast
 
     def definitions(self) -> list[type[nn.Module] | FunctionType]:
         """The classes and functions named in the expression that torch does not have."""

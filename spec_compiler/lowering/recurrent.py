@@ -106,7 +106,7 @@ def declared(call: Call, cell: BaseCell, n: int, name: str = "") -> Callable[...
     """The cell's module for steps of `n` features: a function from the steps to their outputs and the final states."""
     expr = expression(cell, n)
     rules = [replace(rule, variable=f"{name}/{rule.variable}") if name else rule for rule in rules_of(cell)]
-    run = call.module(expr, rules, name)
+    run = call.module(expr if cell.trainable else expr.freeze(), rules, name)
     drop = None
     if cell.dropout and not drops_by_gate(cell):
         drop = call.module(ModuleExpr(nn.Dropout1d, cell.dropout), name=f"{name}.drop" if name else "drop")

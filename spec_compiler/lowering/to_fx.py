@@ -137,8 +137,9 @@ class Retracer(torch.fx.Tracer):
 class GraphLowering:
     """The lowering of one graph under way."""
 
-    def __init__(self, graph: Graph, for_training: bool = False) -> None:
+    def __init__(self, graph: Graph, for_training: bool = False, trainable: bool = True) -> None:
         self.graph = graph
+        self.trainable = trainable and graph.spec.trainable
         self.for_training = for_training
         self.penalties: list[Proxy] = []
         functions: list[Callable[..., Any]] = []
@@ -211,7 +212,7 @@ class GraphLowering:
         more = masked or (self.for_training and penalized(body))
         target = self._target(node.layer)
         if target not in self.modules:
-            self.modules[target] = GraphLowering(body, more).run()
+            self.modules[target] = GraphLowering(body, more, self.trainable).run()
         args = [
             self.proxy(value) if value.dtype == inner.dtype else self.proxy(value).to(getattr(torch, inner.dtype))
             for value, inner in zip(node.inputs, body.inputs, strict=True)

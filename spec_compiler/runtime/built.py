@@ -16,6 +16,7 @@ from spec_compiler.lowering.lower import assign, build, flat_layers, parameters_
 from spec_compiler.lowering.to_fx import LoweredGraph, LoweredLayer
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.model import ModelSpec
 from spec_compiler.weights.cudnn import from_cudnn, is_cudnn
 
 
@@ -58,6 +59,11 @@ class Weight:
         return f"<Weight path={self.path}, shape={self.shape}, dtype={self.dtype}>"
 
     @property
+    def trainable(self) -> bool:
+        """Whether its layer lets it train."""
+        return self.variable.trainable and self.layer.layer.trainable
+
+    @property
     def path(self) -> str:
         """`dense_13/kernel`."""
         return f"{self.layer.layer.name}/{self.variable.name}"
@@ -96,6 +102,19 @@ class Built:
                 self._bind(inner, module.get_submodule(layer.target))
             if layer.layer._bound is None:
                 layer.layer._bound = Bound(self, layer, module)
+        for member in lowered.graph.spec.members():
+            if member._bound is None:  # a layer without modules
+                member._bound = Bound(self, LoweredLayer(member, "", []), module)
+
+    def frozen(self) -> set[int]:
+        """The layers that do not train, by `id`: those whose `trainable` is false, and all within such a model."""
+        spec = self.lowered.graph.spec
+        return set(_frozen(spec, spec.trainable))
+
+    def trained(self) -> list[Weight]:
+        """The weights that train."""
+        frozen = self.frozen()
+        return [weight for weight in self.weights if weight.variable.trainable and id(weight.layer.layer) not in frozen]
 
     def modules(self) -> Iterator[tuple[nn.Module, LayerSpec]]:
         """Every module inside every layer, with the layer."""
@@ -111,6 +130,15 @@ class Built:
         return [weight for one in layers for weight in self._of_layer.get(id(one), [])]
 
 
+def _frozen(spec: ModelSpec, trainable: bool) -> Iterator[int]:
+    for layer in spec.members():
+        trains = trainable and layer.trainable
+        if not trains:
+            yield id(layer)
+        if isinstance(layer, ModelSpec):
+            yield from _frozen(layer, trains)
+
+
 class Bound:
     """What a built layer knows: where its modules and weights are."""
 
@@ -119,9 +147,12 @@ class Bound:
         self.target = layer.target
         self.parent = parent
 
-    def submodule(self, name: str) -> nn.Module:
-        """The layer's own submodule: itself for "", or one under it."""
-        return self.parent.get_submodule(f"{self.target}.{name}" if name else self.target)
+    def submodule(self, name: str) -> nn.Module | None:
+        """The layer's own submodule: itself for "", or one under it; None where this model has no such."""
+        found: Any = getattr(self.parent, self.target, None)
+        for part in name.split(".") if name else ():
+            found = getattr(found, part, None)
+        return found if isinstance(found, nn.Module) else None
 
     def weights(self, layer: LayerSpec) -> list[Weight]:
         """The layer's weights."""
@@ -129,7 +160,7 @@ class Bound:
 
     def get_weights(self, layer: LayerSpec) -> list[np.ndarray[Any, Any]]:
         """The layer's weights as numpy arrays, copies."""
-        return get_weights(self.built.of_layer(layer))
+        return get_weights(self.weights(layer))
 
     def set_weights(self, layer: LayerSpec, values: Sequence[Any]) -> None:
         """Take arrays for the layer's weights."""

@@ -14,7 +14,6 @@ from spec_compiler.ir import Graph, values_in
 from spec_compiler.lowering.to_fx import lower_graph
 from spec_compiler.passes import check
 from spec_compiler.runtime.built import Built, Weight, get_weights, set_weights
-from spec_compiler.runtime.step import mark_trainable
 from spec_compiler.runtime.symbols import call_symbolically, one_or_all, replay
 from spec_compiler.runtime.training import Trainer
 from spec_compiler.specs.authoring import SymbolicTensor, symbolic_in
@@ -200,7 +199,7 @@ class Model(Trainer):
     @property
     def trainable_weights(self) -> list[Weight]:
         """The weights that training changes, as the layers' `trainable` now says, in Keras's order."""
-        return mark_trainable(self._ensure_built())
+        return self._ensure_built().trained()
 
     @property
     def non_trainable_weights(self) -> list[Weight]:

@@ -22,7 +22,6 @@ from spec_compiler.runtime.data import Batch
 from spec_compiler.runtime.losses import CompiledLoss
 from spec_compiler.runtime.metrics import CompiledMetrics
 from spec_compiler.runtime.optimizers import Optimizer, make_optimizer
-from spec_compiler.specs.model import ModelSpec
 
 Forward = Callable[[list[Tensor]], tuple[list[Tensor], list[Tensor | None] | None, list[Tensor]]]
 
@@ -147,29 +146,17 @@ class Step:
 
 def mark_trainable(built: Built) -> list[Weight]:
     """Set `requires_grad` by the layers' `trainable`, a model's counting for all within; the weights that train."""
-    frozen = set(_frozen(built.lowered.graph.spec, built.lowered.graph.spec.trainable))
-    trained = []
+    trained = built.trained()
+    held = {id(weight) for weight in trained}
     for weight in built.weights:
-        layer = weight.layer.layer
-        trains = weight.variable.trainable and id(layer) not in frozen
         for parameter in weight.parameters:
             if isinstance(parameter, nn.Parameter):
-                parameter.requires_grad_(trains)
-        if trains:
-            trained.append(weight)
+                parameter.requires_grad_(id(weight) in held)
+    frozen = built.frozen()
     for module, layer in built.modules():
         if hasattr(module, "frozen"):
             module.frozen = id(layer) in frozen
     return trained
-
-
-def _frozen(spec: ModelSpec, trainable: bool) -> Iterator[int]:
-    for layer in spec.members():
-        trains = trainable and layer.trainable
-        if not trains:
-            yield id(layer)
-        if isinstance(layer, ModelSpec):
-            yield from _frozen(layer, trains)
 
 
 def flattener(structure: Any) -> Callable[[Any], list[Tensor]]:

@@ -256,6 +256,16 @@ class LayerSpec(SpecObject):
         bound = self._weights()
         return [] if bound is None else bound.weights(self)
 
+    @property
+    def trainable_weights(self) -> list[Any]:
+        """The weights that training changes."""
+        return [weight for weight in self.weights if weight.trainable] if self.trainable else []
+
+    @property
+    def non_trainable_weights(self) -> list[Any]:
+        """The other weights: all of a frozen layer's, moving statistics and their like of others."""
+        return [weight for weight in self.weights if not (self.trainable and weight.trainable)]
+
     def get_weights(self) -> list[Any]:
         """The layer's weights as numpy arrays, in Keras's order and layout; [] before the layer is built."""
         bound = self._weights()

@@ -84,6 +84,8 @@ def cell_variables(cells: list[BaseCell], x: Shape) -> list[Variable]:
     """The cells' weights, each cell on the outputs of the one before; a cell of several under its number."""
     found = []
     for i, cell in enumerate(cells):
-        found += [replace(v, name=f"cell_{i}/{v.name}" if len(cells) > 1 else v.name) for v in cell.variables(x)]
+        prefix = f"cell_{i}/" if len(cells) > 1 else ""
+        own = cell.variables(x)
+        found += [replace(v, name=prefix + v.name, trainable=v.trainable and cell.trainable) for v in own]
         x = (*x[:-1], cell.units)
     return found
