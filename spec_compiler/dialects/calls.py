@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from spec_compiler.diagnostics import INVALID_VALUE, UNSAFE_LAYER, UNSUPPORTED, Path, Reporter, show
+from spec_compiler.dialects.constants import Constant
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.model import CallSpec, Ref, refs_in
 from spec_compiler.specs.shapes import ShapeError
@@ -108,6 +109,8 @@ class CallReader:
 
     def _before_keras3(self, node: Any, path: Path, cls: type[LayerSpec] | None) -> CallSpec:
         kwargs: dict[str, Any] = {}
+        if cls is not None and cls.__name__ == "TensorFlowCall":
+            return CallSpec((self._inputs(node, path, kwargs, Constant),), kwargs, path)
         inputs = self._inputs(node, path, kwargs)
         if is_recurrent(cls) and isinstance(inputs, list) and len(inputs) > 1:
             # Initial states given as tensors join the input in one list.
@@ -117,18 +120,23 @@ class CallReader:
             inputs = inputs[0]
         return CallSpec((inputs,), kwargs, path)
 
-    def _inputs(self, node: Any, path: Path, kwargs: dict[str, Any]) -> Any:
-        """The tensors of an entry, or of a list or mapping of them; keyword arguments are added to `kwargs`."""
+    def _inputs(
+        self, node: Any, path: Path, kwargs: dict[str, Any], constant: Callable[[Any], Any] = lambda value: value
+    ) -> Any:
+        """The tensors of an entry, or of a list or mapping of them; keyword arguments are added to `kwargs`.
+
+        `constant` is called on constants, which stand in a tensor's place.
+        """
         if isinstance(node, dict):
-            return {key: self._inputs(one, (*path, key), kwargs) for key, one in node.items()}
+            return {key: self._inputs(one, (*path, key), kwargs, constant) for key, one in node.items()}
         if not isinstance(node, (list, tuple)) or not node:
             raise self._fail(f"expected what the layer is called on, entries {_REFERENCE}, got {show(node)}", path)
         if not isinstance(node[0], str):
-            return [self._inputs(one, (*path, i), kwargs) for i, one in enumerate(node)]
+            return [self._inputs(one, (*path, i), kwargs, constant) for i, one in enumerate(node)]
         if len(node) == 4:
             self._keyword_arguments(node[3], (*path, 3), kwargs)
         if node[0] == _CONSTANT and len(node) >= 3:
-            return node[2]
+            return constant(node[2])
         return self._ref(node[:3], path)
 
     def _keyword_arguments(self, found: Any, path: Path, kwargs: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from spec_compiler.diagnostics import UNSUPPORTED, Reporter, show
 from spec_compiler.dialects import keras2_words as words
 from spec_compiler.dialects.calls import is_recurrent
 from spec_compiler.dialects.known import holds_operations
+from spec_compiler.dialects.tensorflow import TensorFlowCall, written, written_as
 from spec_compiler.dialects.typed import Typed, input_shape, typed
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.core import InputLayer
@@ -130,6 +131,7 @@ class _Writer:
         return config
 
     def _functional(self, spec: FunctionalSpec) -> dict[str, Any]:
+        spec = written_as(spec)
         number = _Numbering(spec)
         inputs, outputs = (list(refs_in(ends)) for ends in (spec.inputs, spec.outputs))
         return {
@@ -141,6 +143,9 @@ class _Writer:
         }
 
     def _placed(self, placed: Placed, number: _Numbering) -> dict[str, Any]:
+        if isinstance(placed.layer, TensorFlowCall):
+            nodes = [written(call, number) for call in placed.calls]
+            return {**placed.layer.document(), "name": placed.layer.name, "inbound_nodes": nodes}
         document = self.layer(placed.layer)
         document["name"] = placed.layer.name
         document["inbound_nodes"] = [self._call(placed.layer, call, number) for call in placed.calls]

@@ -126,7 +126,13 @@ def _functional(reader: LayerReader, item: Item, name: str | None) -> ModelSpec 
     spec.placed, spec.inputs, spec.outputs = wiring.placed, wiring.inputs, wiring.outputs
     if not _is_since_keras3(entries):
         spec.inputs, spec.outputs = _single(spec.inputs), _single(spec.outputs)
-    return spec
+    return spec if not any(entry.kind == "operation" for entry in entries) or _translated(spec, reader) else None
+
+
+def _translated(spec: FunctionalSpec, reader: LayerReader) -> bool:
+    from spec_compiler.dialects.tensorflow import translate
+
+    return translate(spec, reader.reporter)
 
 
 def _items(reader: LayerReader, item: Item, config: dict[str, Any], path: Path) -> list[Item | None] | None:

@@ -24,9 +24,9 @@ def read_operation(item: Item, name: str | None, reporter: Reporter) -> LayerSpe
     """The operation that `item` states; None when a fault was reported."""
     config = item.config if isinstance(item.config, dict) else {}
     if item.named.class_name in known.OPERATIONS:
-        function = config.get("function", config.get("node_def", item.named.class_name))
-        reporter.report(UNSUPPORTED, f"TensorFlow's operation {show(function)} cannot be built yet", item.path)
-        return None
+        from spec_compiler.dialects.tensorflow import read_layer
+
+        return read_layer(item, name or str(config.get("name")), reporter)
     from spec_compiler.specs.layers.ops import OpSpec
     from spec_compiler.specs.layers.ops_table import REFUSED, find
 

@@ -117,6 +117,9 @@ class FunctionalSpec(ModelSpec):
     outputs: Any = None
     """A Ref, or a list, tuple or dict of Refs: what it returns."""
 
+    _as_read: Any = PrivateAttr(default=None)
+    """How the file stated it, where that differs: calls of TensorFlow's functions, for writing them back."""
+
     def members(self) -> list[LayerSpec]:
         """The layers, InputLayers included."""
         return [placed.layer for placed in self.placed]

@@ -1,0 +1,184 @@
+"""TensorFlow's functions that pick elements out: slices, lookups, one-hot codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spec_compiler.dialects.tensorflow.builder import Builder
+from spec_compiler.dialects.tensorflow.elementwise import known_dtype
+from spec_compiler.dialects.tensorflow.table import tf
+from spec_compiler.dialects.tensorflow.values import Dim, Refusal, Tensor, is_tensor, tensors_in, whole, wholes
+
+_FROM_DATA = "it takes a part whose place only the data tell"
+
+
+@tf("__operators__.getitem")
+def getitem(to: Builder, tensor: Any, slice_spec: Any) -> Any:
+    entries = slice_spec if isinstance(slice_spec, list) else [slice_spec]
+    if any(True for _ in tensors_in(entries)):
+        return _at_places(to, tensor, entries)
+    return to.op("GetItem", tensor, [_entry(entry) for entry in entries])
+
+
+def _entry(entry: Any) -> Any:
+    if isinstance(entry, slice):
+        ends = (entry.start, entry.stop, entry.step)
+        if any(isinstance(end, (Dim, Tensor)) for end in ends):
+            raise Refusal(_FROM_DATA)
+        return slice(*(None if end is None else whole(end, "the end of a slice") for end in ends))
+    if entry is None or entry is ...:
+        return entry
+    return whole(entry, "an index")
+
+
+def _at_places(to: Builder, tensor: Any, entries: list[Any]) -> Any:
+    """`x[:, i]` with a tensor of one whole number as `i`."""
+    places = [i for i, entry in enumerate(entries) if is_tensor(entry)]
+    if len(places) == 1 and entries[: places[0]] == [slice(None)] * places[0] and not to.shape(entries[places[0]]):
+        if all(entry == slice(None) for entry in entries[places[0] + 1 :]):
+            return to.op("Take", tensor, entries[places[0]], axis=places[0])
+    raise Refusal(_FROM_DATA)
+
+
+@tf("strided_slice")
+def strided_slice(
+    to: Builder, input_: Any, begin: Any, end: Any, strides: Any = None, begin_mask: Any = 0, end_mask: Any = 0,
+    ellipsis_mask: Any = 0, new_axis_mask: Any = 0, shrink_axis_mask: Any = 0, var: Any = None,
+) -> Any:  # fmt: skip
+    """Bit i of a mask speaks of entry i of `begin`."""
+    starts, ends = _ends(begin), _ends(end)
+    steps = [1] * len(starts) if strides is None else wholes(strides, "a stride")
+    if not len(starts) == len(ends) == len(steps):
+        raise Refusal("begin, end and strides are of one length")
+    key: list[Any] = []
+    for i, (start, stop, step) in enumerate(zip(starts, ends, steps, strict=True)):
+        bit = 1 << i
+        if ellipsis_mask & bit:
+            key.append(...)
+        elif new_axis_mask & bit:
+            key.append(None)
+        elif shrink_axis_mask & bit:
+            key.append(whole(start, "an index"))
+        else:
+            stops = [None if begin_mask & bit else start, None if end_mask & bit else stop]
+            if any(isinstance(one, Dim) for one in stops):
+                raise Refusal(_FROM_DATA)
+            key.append(slice(*stops, None if step == 1 else step))
+    return to.op("GetItem", input_, key)
+
+
+def _ends(value: Any) -> list[Any]:
+    found = value if isinstance(value, list) else [value]
+    if any(map(is_tensor, found)):
+        raise Refusal(_FROM_DATA)
+    return [one if isinstance(one, Dim) else whole(one, "a place") for one in found]
+
+
+@tf("slice")
+def slice_(to: Builder, input_: Any, begin: Any, size: Any) -> Any:
+    starts = _ends(begin)
+    key = []
+    for i, (start, length) in enumerate(zip(starts, _ends(size), strict=False)):
+        if isinstance(start, Dim):
+            raise Refusal(_FROM_DATA)
+        if isinstance(length, Dim):
+            if start != 0 or length.with_batch is None or to.lengths(input_)[i] != length:
+                raise Refusal(_FROM_DATA)
+            length = -1
+        key.append(slice(start, None if length == -1 else start + length))
+    return to.op("GetItem", input_, key)
+
+
+@tf("keras.backend.slice")
+def backend_slice(to: Builder, x: Any, start: Any, size: Any) -> Any:
+    return slice_(to, x, start, size)
+
+
+@tf("gather")
+def gather(
+    to: Builder, params: Any, indices: Any, validate_indices: Any = None, axis: Any = None, batch_dims: Any = 0
+) -> Any:
+    batch = whole(batch_dims, "batch_dims")
+    place = batch if axis is None else whole(axis, "axis")
+    if batch == 0:
+        return to.op("Take", params, _indices(indices), axis=place)
+    if batch < 0:
+        batch += to.rank(indices)
+    place += to.rank(params) if place < 0 else 0
+    if to.rank(params) == to.rank(indices) == place + 1 == batch + 1:
+        return to.op("TakeAlongAxis", params, indices, axis=place)
+    if place == batch and to.rank(indices) == batch + 1:
+        # One row a place: the indices are stretched over what is in a row.
+        behind = to.rank(params) - to.rank(indices)
+        wide = to.op("Reshape", indices, newshape=_reshaped(to, indices, behind))
+        row = to.op("ZerosLike", _first(to, params, place), dtype=to.dtype(indices))
+        return to.op("TakeAlongAxis", params, to.op("Add", wide, row), axis=place)
+    raise Refusal("lookups in batches of such ranks cannot be said in keras.ops")
+
+
+def _reshaped(to: Builder, indices: Any, behind: int) -> list[int]:
+    lengths = [-1 if isinstance(n, Dim) else n for n in to.lengths(indices)]
+    if lengths.count(-1) > 1:
+        raise Refusal("it leaves two lengths open, which only the data tell")
+    return [*lengths, *[1] * behind]
+
+
+def _first(to: Builder, params: Any, place: int) -> Any:
+    return to.op("GetItem", params, [*[slice(None)] * place, slice(0, 1)])
+
+
+def _indices(indices: Any) -> Any:
+    return [whole(i, "an index") for i in indices] if isinstance(indices, list) and not _nested(indices) else indices
+
+
+def _nested(values: list[Any]) -> bool:
+    return any(isinstance(value, (list, Tensor)) for value in values)
+
+
+@tf("keras.backend.gather")
+def backend_gather(to: Builder, reference: Any, indices: Any) -> Any:
+    return gather(to, reference, indices)
+
+
+@tf("nn.embedding_lookup")
+def embedding_lookup(to: Builder, params: Any, ids: Any, max_norm: Any = None, partition_strategy: Any = None) -> Any:
+    if max_norm is not None:
+        raise Refusal("embeddings cannot be clipped")
+    return gather(to, params, ids)
+
+
+_KINDS = {float: "float32", int: "int32", bool: "bool"}
+
+
+@tf("one_hot")
+def one_hot(
+    to: Builder, indices: Any, depth: Any, on_value: Any = None, off_value: Any = None, axis: Any = None, dtype: Any = None
+) -> Any:
+    name = _KINDS[type(on_value)] if dtype is None and type(on_value) in _KINDS else known_dtype(dtype or "float32")
+    place = -1 if axis is None else whole(axis, "axis")
+    if on_value in (None, 1) and off_value in (None, 0) and name != "bool":
+        return to.op("OneHot", indices, num_classes=whole(depth, "depth"), axis=place, dtype=name)
+    on, off = (1 if on_value is None else on_value), (0 if off_value is None else off_value)
+    code = to.op("OneHot", indices, num_classes=whole(depth, "depth"), axis=place, dtype="float32")
+    there = to.op("Cast", code, dtype="bool")
+    if name == "bool":
+        return there if on else to.op("LogicalNot", there)
+    return to.op("Cast", to.op("Where", there, on, off), dtype=name)
+
+
+@tf("keras.backend.one_hot")
+def backend_one_hot(to: Builder, indices: Any, num_classes: Any) -> Any:
+    return one_hot(to, indices, num_classes)
+
+
+@tf("searchsorted")
+def searchsorted(to: Builder, sorted_sequence: Any, values: Any, side: Any = "left", out_type: Any = "int32") -> Any:
+    if to.rank(sorted_sequence) != 1:
+        raise Refusal("a search in more than one row cannot be said in keras.ops")
+    found = to.op("SearchSorted", sorted_sequence, values, side=side)
+    return found if known_dtype(out_type) == "int32" else to.op("Cast", found, dtype=known_dtype(out_type))
+
+
+@tf("scatter_nd")
+def scatter_nd(to: Builder, indices: Any, updates: Any, shape: Any) -> Any:
+    return to.op("Scatter", indices, updates, shape=wholes(shape, "a length"))

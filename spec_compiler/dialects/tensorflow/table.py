@@ -1,0 +1,97 @@
+"""The table of TensorFlow's functions, and what each is in `keras.ops`.
+
+A function is stated under its names in files, with TensorFlow's arguments:
+
+```python
+@tf("math.reduce_mean")
+def reduce_mean(to: Builder, input_tensor: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return to.op("Mean", input_tensor, axis=axes(axis), keepdims=keepdims)
+```
+
+What they compute: https://www.tensorflow.org/api_docs/python/tf. The table is closed: a name in a file is found here or
+refused.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from typing import Any, TypeVar
+
+from spec_compiler.dialects.tensorflow.values import Refusal
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FAMILIES = ["elementwise", "reductions", "arrays", "indexing", "shapes", "linalg", "nn", "convolutions", "image"]
+"""The files of the table."""
+
+_functions: dict[str, Callable[..., Any]] = {}
+
+_SYNONYMS = {
+    "keep_dims": "keepdims",
+    "reduction_indices": "axis",
+    "dimension": "axis",
+    "squeeze_dims": "axis",
+    "dim": "axis",
+    "filter": "filters",
+    "dilation_rate": "dilations",
+    "concat_dim": "axis",
+}
+"""Arguments of TensorFlow 1, and what they are called since."""
+
+
+def tf(names: str) -> Callable[[F], F]:
+    """Register a function under names separated by spaces."""
+
+    def register(function: F) -> F:
+        for name in names.split():
+            assert name not in _functions, name
+            _functions[name] = function
+        return function
+
+    return register
+
+
+def find(name: str) -> Callable[..., Any] | None:
+    """The function of that name; TensorFlow 1's stand under `compat.v1.` or under the names they have since."""
+    _load()
+    return _functions.get(name) or _functions.get(name.removeprefix("compat.v1."))
+
+
+def names() -> list[str]:
+    """The names of every function."""
+    _load()
+    return list(_functions)
+
+
+def bound(function: Callable[..., Any], first: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The call's arguments by name: `first` by position, the others by keyword; Refusal where they do not suit."""
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    if len(first) > len(parameters):
+        raise Refusal(f"it takes {len(parameters)} arguments, is called with {len(first)}")
+    found = {p.name: value for p, value in zip(parameters, first, strict=False)}
+    known = {p.name for p in parameters}
+    for key, value in kwargs.items():
+        name = key if key in known else _SYNONYMS.get(key, key)
+        if key == "name" or (value is None and name not in known):
+            continue
+        if name not in known:
+            raise Refusal(f"its argument '{key}' is not known")
+        if name in found and value is not None:
+            raise Refusal(f"it is given '{key}' twice")
+        if name not in found:
+            found[name] = value
+    for parameter in parameters:
+        if parameter.name not in found and parameter.default is parameter.empty:
+            raise Refusal(f"it needs the argument '{parameter.name}'")
+    return found
+
+
+
+
+@cache
+def _load() -> None:
+    for family in FAMILIES:
+        import_module(f"spec_compiler.dialects.tensorflow.{family}")
