@@ -143,7 +143,7 @@ def _rows(
         nodes = calls.get(id(layer), [])
         if isinstance(layer, InputLayer) and isinstance(graph.spec, SequentialSpec):
             continue
-        kind = next((name for cls, name in CLASS_NAMES.items() if isinstance(layer, cls)), type(layer).__name__)
+        kind = next((name for cls, name in CLASS_NAMES.items() if isinstance(layer, cls)), layer.class_name)
         row = [f"{indent}{layer.name} ({kind})", _shape(layer, nodes), f"{counts.total:,}"]
         if branches:
             row.append("\n".join(_source(value) for node in nodes for value in node.inputs))

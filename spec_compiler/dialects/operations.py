@@ -26,7 +26,7 @@ def read_operation(item: Item, name: str | None, reporter: Reporter) -> LayerSpe
     if item.named.class_name in known.OPERATIONS:
         from spec_compiler.dialects.tensorflow import read_layer
 
-        return read_layer(item, name or str(config.get("name")), reporter)
+        return read_layer(item, name, reporter)
     from spec_compiler.specs.layers.ops import OpSpec
     from spec_compiler.specs.layers.ops_table import REFUSED, find
 

@@ -56,7 +56,8 @@ def _forward(entry: slice, n: int | None) -> slice:
 
 
 @lowering
-def Take(op: OpCall, x: Proxy, indices: Any, *, axis: int | None) -> Any:
+def Take(op: OpCall, x: Any, indices: Any, *, axis: int | None) -> Any:
+    x = op.constant(x) if isinstance(x, Array) else x
     if axis is None:
         x, axis = x.flatten(), 0
     axis %= op.rank(x) if axis else 1
@@ -80,7 +81,8 @@ def _lists(values: Any) -> Any:
 
 
 @lowering
-def TakeAlongAxis(op: OpCall, x: Proxy, indices: Any, *, axis: int | None) -> Any:
+def TakeAlongAxis(op: OpCall, x: Any, indices: Any, *, axis: int | None) -> Any:
+    x = op.constant(x) if isinstance(x, Array) else x
     if isinstance(indices, Array):
         places = op.constant(Array(indices.values, "int64"))
         negative = any(n < 0 for n in numbers_in(indices.values))

@@ -20,16 +20,13 @@ from tests.conftest import SHARED
 DOCUMENTS = sorted((SHARED / "keras2").glob("*.json"))
 """Written by tf_keras 2.21."""
 
-OPERATIONS = {"tf_ops", "mha_transformer"}
-"""Documents with TensorFlow's operations, which have no layer to be written as."""
-
 NOT_BUILT_YET = {
     path
     for path in DOCUMENTS
     for layer in json.loads(path.read_text())["config"]["layers"]
     if layer["class_name"] in KERAS_LAYERS and layer["class_name"] not in L.__all__
 }
-WHOLE = [path for path in DOCUMENTS if path.stem not in OPERATIONS and path not in NOT_BUILT_YET]
+WHOLE = [path for path in DOCUMENTS if path not in NOT_BUILT_YET]
 
 LEFT_OUT = ("module", "registered_name", "build_config", "shared_object_id")
 ONLY_SOME_WRITE = ("optional", "rng_type", "implementation")

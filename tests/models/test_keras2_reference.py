@@ -11,8 +11,6 @@ from tests.conftest import SHARED
 FILES = sorted((SHARED / "keras2").glob("*.npz"))
 WAITING = {
     "preprocess": "its preprocessing layers are not built yet",
-    "mha_transformer": "TensorFlow's operations are not read yet",
-    "tf_ops": "TensorFlow's operations are not read yet",
 }
 
 

@@ -47,7 +47,7 @@ def stack(to: Builder, values: Any, axis: Any = 0) -> Any:
 def unstack(to: Builder, value: Any, num: Any = None, axis: Any = 0) -> Any:
     place = whole(axis, "axis")
     if not isinstance(value, Tensor):
-        return [to.op("GetItem", value, key=[i]) for i in range(len(value))]
+        return [to.op("GetItem", value, (i,)) for i in range(len(value))]
     return to.ops("Unstack", value, num=None if num is None else whole(num, "num"), axis=place)
 
 
@@ -162,7 +162,9 @@ def meshgrid(to: Builder, first: Any, args: Any = (), indexing: Any = "xy") -> A
 
 @tf("nn.space_to_depth space_to_depth")
 def space_to_depth(to: Builder, input: Any, block_size: Any, data_format: Any = "NHWC") -> Any:
-    return to.op("SpaceToDepth", input, block_size=whole(block_size, "block_size"), data_format=order_of_axes(data_format))
+    return to.op(
+        "SpaceToDepth", input, block_size=whole(block_size, "block_size"), data_format=order_of_axes(data_format)
+    )
 
 
 @tf("nn.depth_to_space depth_to_space")

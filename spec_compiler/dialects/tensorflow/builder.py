@@ -11,7 +11,16 @@ from pydantic import ValidationError
 from spec_compiler.diagnostics import Diagnostic, Reporter
 from spec_compiler.dialects.tensorflow.folding import folded
 from spec_compiler.dialects.tensorflow.folding import shape as shape_of_constant
-from spec_compiler.dialects.tensorflow.values import BATCH, Dim, Made, Refusal, Tensor, is_tensor, map_tensors, tensors_in
+from spec_compiler.dialects.tensorflow.values import (
+    BATCH,
+    Dim,
+    Made,
+    Refusal,
+    Tensor,
+    is_tensor,
+    map_tensors,
+    tensors_in,
+)
 from spec_compiler.ir import Graph, Node, Value, build_graph
 from spec_compiler.passes.infer_shapes import infer_shapes
 from spec_compiler.specs.base import LayerSpec
@@ -63,8 +72,6 @@ class Builder:
         if isinstance(value, Dim):
             raise Refusal("it computes with a length that is known only from the data")
         if not isinstance(value, list) or not value:
-            return value
-        if any(isinstance(item, (slice, type(...))) or item is None for item in value):
             return value
         if any(map(is_tensor, value)):
             return [self._operand(item, args) if is_tensor(item) else self._array(item, value) for item in value]

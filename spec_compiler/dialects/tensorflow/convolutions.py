@@ -149,9 +149,7 @@ def _pooling(names: str, op: str, rank: int | None) -> None:
         return pooled(to, op, rank or to.rank(input) - 2, input, ksize, strides, padding, data_format)
 
 
-def pooled(
-    to: Builder, op: str, rank: int, x: Any, size: Any, strides: Any, padding: Any, data_format: Any
-) -> Any:
+def pooled(to: Builder, op: str, rank: int, x: Any, size: Any, strides: Any, padding: Any, data_format: Any) -> Any:
     """A pooling over `rank` axes."""
     order = order_of_axes(data_format)
     if not isinstance(padding, str) or padding.upper() not in ("SAME", "VALID"):

@@ -243,6 +243,11 @@ def ones_like(to: Builder, input: Any, dtype: Any = None, optimize: Any = True) 
     return to.op("OnesLike", input, dtype=None if dtype is None else known_dtype(dtype))
 
 
+@tf("dtypes.complex complex")
+def complex_(to: Builder, real: Any, imag: Any) -> Any:
+    return to.op("ViewAsComplex", to.op("Stack", [real, imag], axis=-1))
+
+
 @tf("math.real")
 def real(to: Builder, input: Any) -> Any:
     return to.op("Real", input)

@@ -68,7 +68,8 @@ def resized(
     if isinstance(height, Dim) or isinstance(width, Dim):
         raise Refusal(f"the method {method!r} of images whose size only the data tell")
     rows, columns = (
-        weights(method, n, m, align_corners, half_pixel, antialias) for n, m in zip((height, width), target, strict=True)
+        weights(method, n, m, align_corners, half_pixel, antialias)
+        for n, m in zip((height, width), target, strict=True)
     )
     batch = "b" if to.rank(images) == 4 else ""
     dtype = to.dtype(images)
@@ -128,7 +129,7 @@ def _part(to: Builder, image: Any, rows: slice, columns: slice) -> Any:
     for n, cut in zip(to.lengths(image)[-3:-1], (rows, columns), strict=True):
         if isinstance(n, int) and not 0 <= cut.start < cut.stop <= n:
             raise Refusal(f"pixels {cut.start} to {cut.stop} of {n}")
-    return to.op("GetItem", image, [*[slice(None)] * (to.rank(image) - 3), rows, columns])
+    return to.op("GetItem", image, (*[slice(None)] * (to.rank(image) - 3), rows, columns))
 
 
 @tf("image.pad_to_bounding_box")
@@ -242,7 +243,7 @@ def _float(to: Builder, image: Any) -> Any:
 @tf("image.convert_image_dtype")
 def convert_image_dtype(to: Builder, image: Any, dtype: Any, saturate: Any = False) -> Any:
     have, want = to.dtype(image), known_dtype(dtype)
-    if is_float(have) and is_float(want) or have == want:
+    if have == want or (is_float(have) and is_float(want)):
         return to.op("Cast", image, dtype=want)
     if not is_float(want) or have not in _LARGEST:
         raise Refusal(f"from {have} to {want}")
@@ -264,18 +265,27 @@ def per_image_standardization(to: Builder, image: Any) -> Any:
 # Differences.
 
 
+_SOBEL = [[-1.0, -2.0, -1.0], [0.0, 0.0, 0.0], [1.0, 2.0, 1.0]]
+
+
 @tf("image.sobel_edges")
 def sobel_edges(to: Builder, image: Any) -> Any:
-    return to.op("SobelEdges", image)
+    # Keras's operation of that name puts zeros around the image; TensorFlow's mirrors it.
+    channels = whole(to.lengths(image)[-1], "the number of channels")
+    around = to.op("Pad", image, pad_width=[[0, 0], [1, 1], [1, 1], [0, 0]], mode="reflect")
+    kernels = (
+        [[[[weight]] * channels for weight in row] for row in rows] for rows in (_SOBEL, zip(*_SOBEL, strict=True))
+    )
+    return to.op("Stack", [to.op("DepthwiseConv", around, kernel) for kernel in kernels], axis=-1)
 
 
 @tf("image.total_variation")
 def total_variation(to: Builder, images: Any) -> Any:
     batch = [slice(None)] * (to.rank(images) - 3)
-    all_but = slice(None), slice(1, None), slice(None, -1)
+    ahead, behind = slice(1, None), slice(None, -1)
+    parts = [((*batch, *axis, ahead), (*batch, *axis, behind)) for axis in ([], [slice(None)])]
     rows, columns = (
-        to.op("Subtract", to.op("GetItem", images, [*batch, *ahead]), to.op("GetItem", images, [*batch, *behind]))
-        for ahead, behind in (([all_but[1]], [all_but[2]]), ([all_but[0], all_but[1]], [all_but[0], all_but[2]]))
+        to.op("Subtract", to.op("GetItem", images, key), to.op("GetItem", images, before)) for key, before in parts
     )
     sums = [to.op("Sum", to.op("Absolute", one), axis=[-3, -2, -1]) for one in (rows, columns)]
     return to.op("Add", *sums)

@@ -8,7 +8,9 @@ from spec_compiler.dialects.tensorflow.builder import Builder
 from spec_compiler.dialects.tensorflow.elementwise import known_dtype
 from spec_compiler.dialects.tensorflow.table import tf
 from spec_compiler.dialects.tensorflow.values import Dim, Refusal, Tensor, is_tensor, tensors_in, whole, wholes
+from spec_compiler.specs.layers.ops_types import array_of
 
+_BACKWARDS = slice(None, None, -1)
 _FROM_DATA = "it takes a part whose place only the data tell"
 
 
@@ -17,7 +19,20 @@ def getitem(to: Builder, tensor: Any, slice_spec: Any) -> Any:
     entries = slice_spec if isinstance(slice_spec, list) else [slice_spec]
     if any(True for _ in tensors_in(entries)):
         return _at_places(to, tensor, entries)
-    return to.op("GetItem", tensor, [_entry(entry) for entry in entries])
+    return item(to, tensor, [_entry(entry) for entry in entries])
+
+
+def item(to: Builder, x: Any, key: list[Any]) -> Any:
+    """`x[key]`; axes that are read from their end to their start are turned round first, which torch cannot index."""
+    turned = [i for i, entry in enumerate(key) if entry == _BACKWARDS]
+    if not isinstance(x, Tensor) or not turned:
+        return to.op("GetItem", x, tuple(key))
+    used = [entry is not None and entry is not ... for entry in key]
+    behind = key.index(...) if ... in key else len(key)
+    axes = [sum(used[:i]) if i < behind else -sum(used[i:]) for i in turned]
+    x = to.op("Flip", x, axis=axes[0] if len(axes) == 1 else axes)
+    key = [slice(None) if entry == _BACKWARDS else entry for entry in key]
+    return x if all(entry == slice(None) for entry in key) else to.op("GetItem", x, tuple(key))
 
 
 def _entry(entry: Any) -> Any:
@@ -60,11 +75,11 @@ def strided_slice(
         elif shrink_axis_mask & bit:
             key.append(whole(start, "an index"))
         else:
-            stops = [None if begin_mask & bit else start, None if end_mask & bit else stop]
-            if any(isinstance(one, Dim) for one in stops):
+            first, last = None if begin_mask & bit else start, None if end_mask & bit else stop
+            if isinstance(first, Dim) or isinstance(last, Dim):
                 raise Refusal(_FROM_DATA)
-            key.append(slice(*stops, None if step == 1 else step))
-    return to.op("GetItem", input_, key)
+            key.append(slice(first, last, None if step == 1 else step))
+    return item(to, input_, key)
 
 
 def _ends(value: Any) -> list[Any]:
@@ -86,7 +101,7 @@ def slice_(to: Builder, input_: Any, begin: Any, size: Any) -> Any:
                 raise Refusal(_FROM_DATA)
             length = -1
         key.append(slice(start, None if length == -1 else start + length))
-    return to.op("GetItem", input_, key)
+    return to.op("GetItem", input_, tuple(key))
 
 
 @tf("keras.backend.slice")
@@ -124,15 +139,14 @@ def _reshaped(to: Builder, indices: Any, behind: int) -> list[int]:
 
 
 def _first(to: Builder, params: Any, place: int) -> Any:
-    return to.op("GetItem", params, [*[slice(None)] * place, slice(0, 1)])
+    return to.op("GetItem", params, (*[slice(None)] * place, slice(0, 1)))
 
 
 def _indices(indices: Any) -> Any:
-    return [whole(i, "an index") for i in indices] if isinstance(indices, list) and not _nested(indices) else indices
-
-
-def _nested(values: list[Any]) -> bool:
-    return any(isinstance(value, (list, Tensor)) for value in values)
+    """Places that are constants are whole numbers, whatever the dtype of what is picked."""
+    if isinstance(indices, list):
+        return array_of(indices, "int32")
+    return whole(indices, "an index") if isinstance(indices, float) else indices
 
 
 @tf("keras.backend.gather")
@@ -152,7 +166,13 @@ _KINDS = {float: "float32", int: "int32", bool: "bool"}
 
 @tf("one_hot")
 def one_hot(
-    to: Builder, indices: Any, depth: Any, on_value: Any = None, off_value: Any = None, axis: Any = None, dtype: Any = None
+    to: Builder,
+    indices: Any,
+    depth: Any,
+    on_value: Any = None,
+    off_value: Any = None,
+    axis: Any = None,
+    dtype: Any = None,
 ) -> Any:
     name = _KINDS[type(on_value)] if dtype is None and type(on_value) in _KINDS else known_dtype(dtype or "float32")
     place = -1 if axis is None else whole(axis, "axis")

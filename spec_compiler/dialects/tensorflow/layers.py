@@ -58,8 +58,11 @@ class TensorFlowCall(LayerSpec):
         return {"class_name": self._class_name, "config": self._config}
 
 
-def read_layer(item: Item, name: str, reporter: Reporter) -> TensorFlowCall | None:
-    """The layer that `item` states; None when a fault was reported, a function that is not in the table among them."""
+def read_layer(item: Item, name: str | None, reporter: Reporter) -> TensorFlowCall | None:
+    """The layer that `item` states; None when a fault was reported, a function that is not in the table among them.
+
+    `name` is its name in a functional model; None: it stands elsewhere.
+    """
     config = item.config if isinstance(item.config, dict) else {}
     function, attributes = config.get("function"), {}
     if item.named.class_name not in FUNCTIONS:
@@ -80,6 +83,10 @@ def read_layer(item: Item, name: str, reporter: Reporter) -> TensorFlowCall | No
         near = did_you_mean(function, table.names())
     if not known:
         reporter.report(UNSUPPORTED, f"TensorFlow's operation {show(function)} cannot be built", item.path, help=near)
+        return None
+    if name is None:
+        message = f"TensorFlow's operation {show(function)} stands outside a functional model, where nothing says its inputs"
+        reporter.report(UNSUPPORTED, message, item.path)
         return None
     constants = config.get("constants")
     if constants is not None and not (isinstance(constants, dict) and all(str(key).isdigit() for key in constants)):

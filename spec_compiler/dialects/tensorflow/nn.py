@@ -103,7 +103,9 @@ def backend_bias_add(to: Builder, x: Any, bias: Any, data_format: Any = None) ->
 
 
 @tf("nn.dropout")
-def dropout(to: Builder, x: Any, rate: Any = None, noise_shape: Any = None, seed: Any = None, keep_prob: Any = None) -> Any:
+def dropout(
+    to: Builder, x: Any, rate: Any = None, noise_shape: Any = None, seed: Any = None, keep_prob: Any = None
+) -> Any:
     """Keras's layer, which drops in training alone; the function by itself would drop whenever it is called."""
     if rate is None:
         rate = 0.0 if keep_prob is None else 1 - number(keep_prob, "keep_prob")

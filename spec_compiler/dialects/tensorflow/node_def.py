@@ -9,6 +9,7 @@ import base64
 import binascii
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,10 +46,13 @@ def _attribute(value: Any) -> Any:
     ((kind, held),) = value.items()
     if kind == "list":
         held = held if isinstance(held, dict) else {}
-        return [_attribute({key: item}) for key, items in held.items() for item in (items if isinstance(items, list) else [items])]
-    convert = {"i": int, "f": float, "b": _bool, "s": _bytes, "type": str, "shape": _shape}.get(kind)
+        return [
+            _attribute({key: item})
+            for key, items in held.items()
+            for item in (items if isinstance(items, list) else [items])
+        ]
     try:
-        return convert(held) if convert is not None else None
+        return _KINDS[kind](held) if kind in _KINDS else None
     except (TypeError, ValueError):
         raise Refusal("`node_def` has an attribute that cannot be read") from None
 
@@ -72,6 +76,16 @@ def _shape(value: Any) -> list[int]:
     return [int(dim.get("size", 0)) for dim in (dims if isinstance(dims, list) else [dims])]
 
 
+_KINDS: dict[str, Callable[[Any], Any]] = {
+    "i": int,
+    "f": float,
+    "b": _bool,
+    "s": _bytes,
+    "type": str,
+    "shape": _shape,
+}
+
+
 # Protobuf's text format: `name: "add" op: "AddV2" attr { key: "T" value { type: DT_FLOAT } }`.
 
 
@@ -81,7 +95,10 @@ class _Text(str):
     __slots__ = ()
 
 
-_TOKEN = re.compile(r'\s*(?:#[^\n]*)?(?:(?P<text>"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\')|(?P<word>[\w.+-]+)|(?P<mark>[{}<>:;,\[\]]))', re.S)
+_TOKEN = re.compile(
+    r'\s*(?:#[^\n]*)?(?:(?P<text>"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\')|(?P<word>[\w.+-]+)|(?P<mark>[{}<>:;,\[\]]))',
+    re.S,
+)
 
 
 def _from_text(text: str) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, NamedTuple
 
+from spec_compiler.dialects.known import words
 from spec_compiler.dialects.tensorflow import table
 from spec_compiler.dialects.tensorflow.builder import Builder
 from spec_compiler.dialects.tensorflow.values import Refusal
@@ -168,12 +169,12 @@ _RENAMED = {
 }
 """Attributes that the function calls otherwise."""
 
-_SILENT = frozenset(
+_SILENT = words(
     """
     T Tidx Tperm Tshape Tpaddings Tmultiples Tdim Tindices Tparams Taxis Tlen SrcT Truncate Index N U index_type out_type
     use_cudnn_on_gpu _output_shapes _class container shared_name TI Tsplits Tblock_shape Toutput_type validate_indices
-    Tnumsegments dtype Tk grad_a grad_b
-    """.split()
+    Tnumsegments dtype Tk grad_a grad_b incompatible_shape_error
+    """
 )
 """Attributes that change nothing: dtypes, and how to compute."""
 

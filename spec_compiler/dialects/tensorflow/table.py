@@ -36,6 +36,7 @@ _SYNONYMS = {
     "squeeze_dims": "axis",
     "dim": "axis",
     "filter": "filters",
+    "stride": "strides",
     "dilation_rate": "dilations",
     "concat_dim": "axis",
 }
@@ -55,9 +56,10 @@ def tf(names: str) -> Callable[[F], F]:
 
 
 def find(name: str) -> Callable[..., Any] | None:
-    """The function of that name; TensorFlow 1's stand under `compat.v1.` or under the names they have since."""
+    """The function of that name; those of TensorFlow 1, under `compat.v1.`, are mostly the ones of that name since."""
     _load()
-    return _functions.get(name) or _functions.get(name.removeprefix("compat.v1."))
+    today = name.removeprefix("compat.v1.")
+    return _functions.get(name) or _functions.get(today) or _functions.get(f"math.{today}")
 
 
 def names() -> list[str]:
@@ -87,8 +89,6 @@ def bound(function: Callable[..., Any], first: list[Any], kwargs: dict[str, Any]
         if parameter.name not in found and parameter.default is parameter.empty:
             raise Refusal(f"it needs the argument '{parameter.name}'")
     return found
-
-
 
 
 @cache

@@ -226,7 +226,11 @@ class _Translation:
 
 
 def _flat(value: Any) -> list[Any]:
-    return [one for item in value for one in _flat(item)] if isinstance(value, (list, tuple)) and not isinstance(value, Ref) else [value]
+    return (
+        [one for item in value for one in _flat(item)]
+        if isinstance(value, (list, tuple)) and not isinstance(value, Ref)
+        else [value]
+    )
 
 
 def _plain(value: Any) -> Any:

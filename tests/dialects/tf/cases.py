@@ -13,6 +13,7 @@ A raw operation's inputs are the model's, with `constants` put in at their place
 
 from __future__ import annotations
 
+import colorsys
 import itertools
 import zlib
 from collections.abc import Iterator
@@ -158,8 +159,45 @@ def _keyword(value: Any) -> Any:
 def expected(case: Case, arrays: list[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
     """What the formula gives, worked out in float64."""
     wide = [a.astype("float64") if a.dtype.kind == "f" else a for a in arrays]
-    scope = {"np": np, "sp": scipy.special, "torch": torch, "F": torch.nn.functional, **dict(zip(NAMES, wide, strict=False))}
+    scope = {
+        "np": np,
+        "sp": scipy.special,
+        "torch": torch,
+        "F": torch.nn.functional,
+        **dict(zip(NAMES, wide, strict=False)),
+    }
     scope |= {"tensor": torch.from_numpy, "softmax": scipy.special.softmax, "log_softmax": scipy.special.log_softmax}
-    result = eval(case.numpy, scope)
+    scope |= {"same_conv2d": same_conv2d, "resampled": resampled, "cubic": cubic, "colorsys": colorsys}
+    result = eval(case.numpy, scope)  # noqa: S307 - the formulas are ours
     results = list(result) if isinstance(result, (list, tuple)) else [result]
     return [one.numpy() if isinstance(one, torch.Tensor) else np.asarray(one) for one in results]
+
+
+def same_conv2d(x: np.ndarray[Any, Any], filters: Any, strides: Any) -> torch.Tensor:
+    """A convolution with "SAME" padding: `ceil(n / stride)` places, the odd zero at the end."""
+    kernel = np.array(filters)
+    steps = [strides] * 2 if isinstance(strides, int) else strides[1:3] if len(strides) == 4 else strides
+    pads: list[int] = []
+    for n, k, step in zip(x.shape[1:3], kernel.shape[:2], steps, strict=True):
+        total = max((-(-n // step) - 1) * step + k - n, 0)
+        pads = [total // 2, total - total // 2, *pads]
+    images = torch.nn.functional.pad(torch.from_numpy(x.transpose(0, 3, 1, 2)), pads)
+    weight = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())
+    return torch.nn.functional.conv2d(images, weight, stride=tuple(steps)).permute(0, 2, 3, 1)
+
+
+def resampled(x: np.ndarray[Any, Any], size: list[int], kernel: Any, radius: float) -> np.ndarray[Any, Any]:
+    """Images of another size: pixels, centres at halves, weighed by distance; those outside do not count."""
+    for axis, m in zip((1, 2), size, strict=True):
+        n = x.shape[axis]
+        distance = (np.arange(m)[:, None] + 0.5) * (n / m) - (np.arange(n)[None] + 0.5)
+        weights = kernel(distance) * (np.abs(distance) <= radius)
+        weights /= weights.sum(axis=1, keepdims=True)
+        x = np.moveaxis(np.tensordot(weights, x, (1, axis)), 0, axis)
+    return x
+
+
+def cubic(d: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Keys's cubic convolution with a = -1/2."""
+    d = np.abs(d)
+    return np.where(d < 1, 1.5 * d**3 - 2.5 * d**2 + 1, np.where(d < 2, -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2, 0))
