@@ -11,6 +11,8 @@ from spec_compiler.diagnostics import (
     NO_OUTPUT,
     UNREACHABLE_OUTPUT,
     WRONG_OUTPUT_INDEX,
+    Code,
+    Path,
     Reporter,
 )
 from spec_compiler.ir.graph import Graph, Node, Value
@@ -76,11 +78,12 @@ class _Functional:
         self.calls: dict[tuple[str, int], _Call] = {}
         self.outputs: dict[Ref, Value] = {}
         self.order: list[Node] = []
-        self._faults_before = reporter.error_count
+        self._faulty = False
 
-    @property
-    def _faulty(self) -> bool:
-        return self.reporter.error_count > self._faults_before
+    def _report(self, code: Code, message: str, path: Path) -> None:
+        # Reporters count no fault twice, and a model that is called twice is built twice.
+        self._faulty = True
+        self.reporter.report(code, message, path)
 
     def build(self) -> Graph | None:
         self._inputs()
@@ -89,7 +92,7 @@ class _Functional:
                 if name not in self.inputs:
                     self.calls[name, index] = _Call(placed.layer, index, call)
         if not list(refs_in(self.spec.outputs)):
-            self.reporter.report(NO_OUTPUT, f"model '{self.spec.name}' has no outputs", self.spec.path)
+            self._report(NO_OUTPUT, f"model '{self.spec.name}' has no outputs", self.spec.path)
         for ref in refs_in(self.spec.outputs):
             if self._exists(ref, self.spec.path):
                 self._visit(ref)
@@ -104,9 +107,9 @@ class _Functional:
         for ref in refs_in(self.spec.inputs):
             placed = self.layers.get(ref.layer)
             if placed is None:
-                self.reporter.report(MISSING_REFERENCE, f"input '{ref.layer}' is no layer of the model", self.spec.path)
+                self._report(MISSING_REFERENCE, f"input '{ref.layer}' is no layer of the model", self.spec.path)
             elif not isinstance(placed.layer, InputLayer):
-                self.reporter.report(MISSING_REFERENCE, f"input '{ref.layer}' is no InputLayer", placed.layer.path)
+                self._report(MISSING_REFERENCE, f"input '{ref.layer}' is no InputLayer", placed.layer.path)
             else:
                 layer = placed.layer
                 self.inputs[ref.layer] = Value(ref.layer, shape=layer.batch_shape, dtype=layer.dtype)
@@ -114,17 +117,17 @@ class _Functional:
     def _exists(self, ref: Ref, path: tuple[str | int, ...]) -> bool:
         placed = self.layers.get(ref.layer)
         if placed is None:
-            self.reporter.report(MISSING_REFERENCE, f"layer '{ref.layer}' does not exist", path)
+            self._report(MISSING_REFERENCE, f"layer '{ref.layer}' does not exist", path)
         elif ref.layer in self.inputs:
             return True
         elif isinstance(placed.layer, InputLayer):
             message = f"input layer '{ref.layer}' is not among the model's inputs"
-            self.reporter.report(UNREACHABLE_OUTPUT, message, placed.layer.path)
+            self._report(UNREACHABLE_OUTPUT, message, placed.layer.path)
         elif (ref.layer, ref.node) not in self.calls:
             message = f"layer '{ref.layer}' has {len(placed.calls)} calls, so there is no call {ref.node}"
-            self.reporter.report(MISSING_REFERENCE, message, path)
+            self._report(MISSING_REFERENCE, message, path)
         elif not 0 <= ref.tensor < MAX_OUTPUTS:
-            self.reporter.report(WRONG_OUTPUT_INDEX, f"layer '{ref.layer}' has no output {ref.tensor}", path)
+            self._report(WRONG_OUTPUT_INDEX, f"layer '{ref.layer}' has no output {ref.tensor}", path)
         else:
             return True
         return False
@@ -147,7 +150,7 @@ class _Functional:
                 circle = [name for name, _ in open_calls]
                 circle = [*circle[circle.index(need.layer) :], need.layer]
                 path = self.calls[wanted].layer.path
-                self.reporter.report(CYCLE, f"layers feed each other in a circle: {_circle(circle)}", path)
+                self._report(CYCLE, f"layers feed each other in a circle: {_circle(circle)}", path)
                 return
             call = self.calls[key]
             if self._exists(need, call.spec.path or call.layer.path) and need.layer not in self.inputs:
@@ -161,7 +164,9 @@ class _Functional:
     def _place(self, key: tuple[str, int]) -> None:
         call = self.calls[key]
         name = key[0] if call.index == 0 else f"{key[0]}#{call.index}"
-        call.node = node = Node(name, call.layer, (), {}, body=_body(call.layer, self.reporter))
+        body = _body(call.layer, self.reporter)
+        self._faulty |= body is None and isinstance(call.layer, ModelSpec)
+        call.node = node = Node(name, call.layer, (), {}, body=body)
         if not self._faulty:
             node.args = map_refs(self._value, call.spec.args)
             node.kwargs = map_refs(self._value, call.spec.kwargs)

@@ -146,3 +146,22 @@ def test_calls_in_a_row_take_linear_time() -> None:
 
     seconds(100)
     assert seconds(5_000) < 25 * seconds(500) + 0.1
+
+
+def test_broken_model_called_twice_is_reported_once() -> None:
+    def dense(name: str, *sources: str) -> dict[str, Any]:
+        nodes = [[[source, 0, 0, {}]] for source in sources]
+        return {"class_name": "Dense", "config": {"units": 4, "name": name}, "name": name, "inbound_nodes": nodes}
+
+    def model(name: str, output: str, *layers: dict[str, Any]) -> dict[str, Any]:
+        config = {"batch_input_shape": [None, 4], "dtype": "float32", "name": "x"}
+        first = {"class_name": "InputLayer", "config": config, "name": "x", "inbound_nodes": []}
+        ends = {"input_layers": [["x", 0, 0]], "output_layers": [[output, 0, 0]]}
+        return {"class_name": "Functional", "config": {"name": name, "layers": [first, *layers], **ends}}
+
+    ring = model("ring", "a", dense("a", "b"), dense("b", "a"))
+    twice = {**ring, "name": "ring", "inbound_nodes": [[["x", 0, 0, {}]], [["ring", 0, 0, {}]]]}
+    outer = model("outer", "ring", twice)
+    outer["config"]["output_layers"] = [["ring", 1, 0]]
+    report = validate_text(json.dumps(outer))
+    assert [fault.code.id for fault in report.diagnostics] == ["SC201"]
