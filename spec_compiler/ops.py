@@ -14,7 +14,13 @@ from typing import Any
 from spec_compiler.specs.layers.ops import OpSpec
 from spec_compiler.specs.layers.ops_table import Operation, by_function
 
-_ALIASES = {"abs": "absolute", "conj": "conjugate", "extract_patches_3d": "extract_patches"}
+_ALIASES = {
+    "abs": "absolute",
+    "conj": "conjugate",
+    "extract_patches_3d": "extract_patches",
+    "hard_swish": "hard_silu",
+    "swish": "silu",
+}
 _SPACES = ("image", "linalg", "nn", "numpy")
 
 

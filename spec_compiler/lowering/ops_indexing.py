@@ -134,7 +134,8 @@ def ScatterUpdate(op: OpCall, inputs: Proxy, indices: Proxy, updates: Proxy, *, 
 
 def _one_hot(op: OpCall, x: Proxy, num_classes: int, axis: int) -> Any:
     stated = {} if op.dtype == "float32" else {"dtype": torch_dtype(op.dtype)}
-    coded = op.call.function(one_hot, x, num_classes, **stated)
+    codes = op.cast(x, "int64") if "float" in op.type(x).dtype else x
+    coded = op.call.function(one_hot, codes, num_classes, **stated)
     return coded if axis in (-1, op.rank(x)) else coded.movedim(-1, axis)
 
 

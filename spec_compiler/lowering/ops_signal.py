@@ -22,7 +22,7 @@ lower_each({"FFT": torch.fft.fft, "FFT2": torch.fft.fft2, "IFFT2": torch.fft.iff
 
 @lowering
 def RFFT(op: OpCall, x: Proxy, *, fft_length: int | None) -> Any:
-    y = torch.fft.rfft(x, **({} if fft_length is None else {"n": fft_length}))
+    y = torch.fft.rfft(op.as_float(x), **({} if fft_length is None else {"n": fft_length}))
     return y.real, y.imag
 
 

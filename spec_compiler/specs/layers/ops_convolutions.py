@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from spec_compiler.specs.base import LayerSpec, single
 from spec_compiler.specs.layers.ops_arguments import Counts, Sizes
 from spec_compiler.specs.layers.ops_table import Module
-from spec_compiler.specs.layers.ops_types import require_floats, require_numbers
+from spec_compiler.specs.layers.ops_types import require_floats, require_numbers, require_one_dtype
 from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, convolved, show
 from spec_compiler.specs.types import Layout
 
@@ -129,7 +129,8 @@ def _require_kernel(inputs: TensorType, kernel: TensorType) -> int:
         raise ShapeError(f"it takes a tensor of rank 3, 4 or 5, got {show(inputs.shape)}")
     if len(kernel.shape) != rank + 2 or None in kernel.shape:
         raise ShapeError(f"the kernel is of rank {rank + 2} and its lengths are known, got {show(kernel.shape)}")
-    require_floats(inputs, kernel)
+    require_numbers(inputs)
+    require_one_dtype(inputs, kernel)
     return rank
 
 
@@ -139,8 +140,6 @@ def _convolved(
     dims, _ = spatial(inputs.shape, data_format)
     steps = each(strides, len(dims), "strides")
     dilations = each(dilation, len(dims), "dilation_rate")
-    if max(steps) > 1 and max(dilations) > 1:
-        raise ShapeError("strides and dilation_rate cannot both be more than 1")
     windows = zip(dims, kernel, steps, dilations, strict=True)
     return tuple(convolved(n, k or 1, s, d, padding) for n, k, s, d in windows)
 

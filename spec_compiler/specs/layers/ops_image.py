@@ -131,7 +131,8 @@ def PerspectiveTransform(
 
 
 def _with_sizes(settings: dict[str, Any]) -> dict[str, Any]:
-    window = patch_of(settings["size"])
+    size = settings["size"]
+    window = (size, size) if isinstance(size, int) else size
     return {**with_format(settings), "size": window, "strides": window if settings["strides"] is None else settings["strides"]}
 
 
@@ -150,15 +151,13 @@ def ExtractPatches(
     rank = len(window)
     if len(images.shape) not in (rank + 1, rank + 2):
         raise ShapeError(f"windows of {rank} axes are taken of tensors of rank {rank + 1} or {rank + 2}")
-    require_floats(images)
+    require_numbers(images)
     first = data_format == "channels_first"
     channel = -rank - 1 if first else -1
     channels = images.shape[channel]
     if channels is None:
         raise ShapeError(f"the number of channels of {show(images.shape)} must be known")
     steps, dilations = each(window if strides is None else strides, rank, "strides"), each(dilation_rate, rank, "dilation_rate")
-    if max(steps) > 1 and max(dilations) > 1:
-        raise ShapeError("strides and dilation_rate cannot both be more than 1")
     axes = range(-rank, 0) if first else range(-rank - 1, -1)
     lengths: dict[int, int | None] = {
         axis: convolved(images.shape[axis], k, s, d, padding)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from spec_compiler.specs.layers.ops_arguments import DType, Lengths, Size
 from spec_compiler.specs.layers.ops_table import Module
-from spec_compiler.specs.layers.ops_types import Array, axis_in, broadcast, is_int, numbers_in, require_ints
+from spec_compiler.specs.layers.ops_types import Array, axis_in, broadcast, numbers_in, require_ints, require_numbers
 from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, merged, product, show
 from spec_compiler.specs.types import MAX_SIZE
 
@@ -219,8 +219,8 @@ def MultiHot(
 def _require_codes(x: TensorType, sparse: bool) -> None:
     if sparse:
         raise ShapeError("sparse tensors cannot be built")
-    if not is_int(x.dtype):
-        raise ShapeError(f"it takes the numbers of classes, integers, got {x.dtype}", help="cast them to int32 first")
+    if "complex" in x.dtype:
+        raise ShapeError(f"it takes the numbers of classes, got {x.dtype}")
 
 
 # Sums by segment.
@@ -230,6 +230,7 @@ def segmented(
     data: TensorType, segment_ids: TensorType, *, num_segments: Size | None = None, sorted: bool = False
 ) -> TensorType:
     require_ints(segment_ids)
+    require_numbers(data)
     if num_segments is None:
         raise ShapeError("how many segments there are is known only from the data", help="state num_segments")
     if len(segment_ids.shape) != 1 or not data.shape:

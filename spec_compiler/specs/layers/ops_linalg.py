@@ -8,7 +8,7 @@ from typing import Any, Literal
 from spec_compiler.specs.layers.ops_arguments import Axes, Number, Size
 from spec_compiler.specs.layers.ops_elementwise import float_dtype
 from spec_compiler.specs.layers.ops_table import Module
-from spec_compiler.specs.layers.ops_types import axes_in, axis_in, reduced, require_floats, widened
+from spec_compiler.specs.layers.ops_types import axes_in, axis_in, reduced, require_one_dtype, widened
 from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, merged, show
 
 op = Module("keras.src.ops.linalg")
@@ -122,7 +122,7 @@ def SolveTriangular(a: TensorType, b: TensorType, *, lower: bool = False) -> Ten
 
 def _require_system(a: TensorType, b: TensorType) -> None:
     n = _require_square(a)
-    require_floats(b)
+    require_one_dtype(a, b)
     if len(b.shape) not in (len(a.shape), len(a.shape) - 1):
         raise ShapeError(f"b is of the rank of a, {len(a.shape)}, or one less, got {show(b.shape)}")
     rows = b.shape[-2] if len(b.shape) == len(a.shape) else b.shape[-1]
@@ -135,7 +135,8 @@ def Lstsq(a: TensorType, b: TensorType, *, rcond: Number | None = None) -> Tenso
     """The x that brings `a @ x` closest to `b`."""
     if len(a.shape) != 2 or len(b.shape) not in (1, 2):
         raise ShapeError("a is of rank 2, b of rank 1 or 2")
-    require_floats(a, b)
+    _require_matrix(a)
+    require_one_dtype(a, b)
     merged(a.shape[0], b.shape[0])
     return TensorType((a.shape[1], *b.shape[1:]), a.dtype)
 
@@ -162,6 +163,8 @@ def Norm(x: TensorType, *, ord: Any = None, axis: Axes = None, keepdims: bool = 
         raise ShapeError(f"there is no norm of matrices of order {ord!r}")
     if (ord in ("fro", "nuc") and len(axes) != 2) or (ord is not None and len(axes) > 2):
         raise ShapeError(f"a norm of order {ord!r} is taken over one axis or two, got {len(axes)}")
+    if len(axes) == 2 and ord in (2, -2, "nuc") and x.dtype in ("float16", "bfloat16"):
+        raise ShapeError(f"a norm of order {ord!r} takes float32 or float64, got {x.dtype}", help="cast it to float32 first")
     return TensorType(reduced(x.shape, axis, keepdims), float_dtype(x))
 
 

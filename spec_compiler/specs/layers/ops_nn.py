@@ -15,13 +15,13 @@ op = Module("keras.src.ops.nn")
 # Losses, one number a sample.
 
 
-def _agreed(a: Shape, b: Shape) -> Shape:
+def _agreed(a: Shape, b: Shape, what: str = "target and output") -> Shape:
     if len(a) != len(b):
-        raise ShapeError(f"target and output are of one shape, got {show(a)} and {show(b)}")
+        raise ShapeError(f"{what} are of one shape, got {show(a)} and {show(b)}")
     try:
         return tuple(merged(n, m) for n, m in zip(a, b, strict=True))
     except ShapeError:
-        raise ShapeError(f"target and output are of one shape, got {show(a)} and {show(b)}") from None
+        raise ShapeError(f"{what} are of one shape, got {show(a)} and {show(b)}") from None
 
 
 @op
@@ -95,7 +95,7 @@ def CTCDecode(
 @op.having(function="psnr", order="x1 x2 max_val")
 def PSNR(x1: TensorType, x2: TensorType, *, max_val: Number) -> TensorType:
     """Peak signal-to-noise ratio, in decibels."""
-    _agreed(x1.shape, x2.shape)
+    _agreed(x1.shape, x2.shape, "x1 and x2")
     require_floats(x1, x2)
     return TensorType((), together(x1, x2))
 
@@ -119,7 +119,8 @@ def BatchNorm(
     for name, value in (("mean", mean), ("variance", variance), ("offset", offset), ("scale", scale)):
         if value is not None and (len(value.shape) != 1 or (n is not None and value.shape[0] not in (n, None))):
             raise ShapeError(f"{name} is of shape ({n},), got {show(value.shape)}")
-    return x
+    # Keras says the dtype of x, and gives that in which all meet.
+    return TensorType(x.shape, together(x, *(value for value in (mean, variance, offset, scale) if value is not None)))
 
 
 @op.having(function="layer_normalization", order="x gamma beta axis epsilon")
@@ -199,6 +200,7 @@ def Unfold(
     """Windows as columns: (batch, channels, height, width) -> (batch, channels * window, windows)."""
     if len(x.shape) != 4:
         raise ShapeError(f"it takes a tensor of shape (batch, channels, height, width), got {show(x.shape)}")
+    require_floats(x)
     counts = _windows(x.shape[2:], kernel_size, dilation, padding, stride)
     window = product(_pair(kernel_size))
     channels = x.shape[1]
@@ -214,6 +216,7 @@ def Fold(
     """Columns added up as windows: (batch, channels * window, windows) -> (batch, channels, *output_size)."""
     if len(x.shape) != 3:
         raise ShapeError(f"it takes a tensor of shape (batch, channels * window, windows), got {show(x.shape)}")
+    require_floats(x)
     size = _pair(output_size)
     merged(product(_windows(size, kernel_size, dilation, padding, stride)), x.shape[2])
     window = product(_pair(kernel_size)) or 1

@@ -203,6 +203,7 @@ def TopK(x: TensorType, *, k: Size, sorted: bool = True) -> list[TensorType]:
     """The largest values of the last axis, and their places."""
     if not x.shape:
         raise ShapeError("it takes a tensor of rank 1 or more")
+    require_numbers(x)
     if x.shape[-1] is not None and k > x.shape[-1]:
         raise ShapeError(f"there are no {k} largest among {x.shape[-1]}")
     shape = (*x.shape[:-1], k)

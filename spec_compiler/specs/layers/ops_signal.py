@@ -9,7 +9,7 @@ from typing import Literal
 
 from spec_compiler.specs.layers.ops_arguments import Size
 from spec_compiler.specs.layers.ops_table import Module
-from spec_compiler.specs.layers.ops_types import require_floats
+from spec_compiler.specs.layers.ops_types import is_float, require_one_dtype
 from spec_compiler.specs.shapes import ShapeError, TensorType, show
 
 op = Module("keras.src.ops.math")
@@ -18,9 +18,15 @@ op = Module("keras.src.ops.math")
 def _pair(x: list[TensorType], rank: int) -> TensorType:
     if len(x) != 2 or x[0].shape != x[1].shape:
         raise ShapeError("it takes a pair of tensors of one shape, the real and the imaginary part")
-    require_floats(*x)
+    require_one_dtype(*x)
+    _require_precise(x[0])
     _require_rank(x[0], rank)
     return x[0]
+
+
+def _require_precise(x: TensorType) -> None:
+    if x.dtype not in ("float32", "float64"):
+        raise ShapeError(f"it takes float32 or float64, got {x.dtype}", help="cast it to float32 first")
 
 
 def _require_rank(x: TensorType, rank: int) -> None:
@@ -43,9 +49,10 @@ op.each("FFT2 IFFT2", over_two_axes)
 @op.having(function="rfft")
 def RFFT(x: TensorType, *, fft_length: Size | None = None) -> list[TensorType]:
     _require_rank(x, 1)
-    require_floats(x)
+    dtype = x.dtype if is_float(x.dtype) else "float32"
+    _require_precise(TensorType(x.shape, dtype))
     n = fft_length or x.shape[-1]
-    return [TensorType((*x.shape[:-1], None if n is None else n // 2 + 1), x.dtype)] * 2
+    return [TensorType((*x.shape[:-1], None if n is None else n // 2 + 1), dtype)] * 2
 
 
 @op.having(function="irfft")
@@ -93,8 +100,7 @@ def STFT(
 
 
 def _require_window(x: TensorType, sequence_length: int, fft_length: int) -> None:
-    if x.dtype not in ("float32", "float64"):
-        raise ShapeError(f"it takes float32 or float64, got {x.dtype}")
+    _require_precise(x)
     if fft_length < sequence_length:
         raise ShapeError(f"fft_length {fft_length} must not be less than sequence_length {sequence_length}")
 

@@ -168,6 +168,13 @@ def require_floats(*operands: Operand) -> None:
             raise ShapeError(f"it takes floating-point numbers, got {dtype_of(operand)}", help="cast them to float32 first")
 
 
+def require_one_dtype(*operands: Operand) -> None:
+    """ShapeError when the operands' dtypes differ."""
+    dtypes = dict.fromkeys(map(dtype_of, operands))
+    if len(dtypes) > 1:
+        raise ShapeError(f"it takes tensors of one dtype, got {' and '.join(dtypes)}", help="cast one to the other's first")
+
+
 def broadcast(*shapes: Shape) -> Shape:
     """The shape that the shapes are stretched to, numpy's rule: from the last axis on, equal lengths or 1."""
     rank = max(map(len, shapes), default=0)

@@ -167,12 +167,9 @@ def make_pair(case: Case) -> Pair:
     """The case's model in Keras, and its graph in ours."""
     keras.utils.clear_session(free_memory=False)  # A garbage collection a case is most of the time.
     arrays = arrays_of(case)
-    shapes = [_stated(case, stated, a.shape) for stated, a in zip(case.inputs, arrays, strict=True)]
-    dtypes = [_dtype(case, stated) for stated in case.inputs]
-    pairs = zip(shapes, dtypes, strict=True)
-    inputs = [keras.Input(batch_shape=s, dtype=d, name=f"x{i}") for i, (s, d) in enumerate(pairs)]
+    inputs = [keras.Input(batch_shape=s, dtype=d, name=f"x{i}") for i, (s, d) in enumerate(types_of(case, arrays))]
     operands = [keras.layers.MaxPooling2D()(x) if i in case.pooled else x for i, x in enumerate(inputs)]
-    outputs = called(_keras_function(case.op), case, operands)
+    outputs = called(keras_function(case.op), case, operands)
     model = keras.Model(inputs, [y for y in flat(outputs) if y is not None], name="case")
     document = json.loads(model.to_json())
     reporter = Reporter()
@@ -181,6 +178,12 @@ def make_pair(case: Case) -> Pair:
     graph = check(spec, reporter)
     assert graph is not None, [d.render() for d in reporter.diagnostics]
     return Pair(case, arrays, operands, model, document, graph, write(spec))
+
+
+def types_of(case: Case, arrays: list[np.ndarray[Any, Any]]) -> list[tuple[tuple[int | None, ...], str]]:
+    """Shape and dtype of each input, as the model states them."""
+    pairs = zip(case.inputs, arrays, strict=True)
+    return [(_stated(case, stated, array.shape), _dtype(case, stated)) for stated, array in pairs]
 
 
 def _is_whole(case: Case, stated: Any) -> bool:
@@ -200,7 +203,8 @@ def _dtype(case: Case, stated: Any) -> str:
     return stated.get("dtype", case.dtype) if isinstance(stated, dict) else case.dtype
 
 
-def _keras_function(name: str) -> Any:
+def keras_function(name: str) -> Any:
+    """The function of `keras.ops` of that name."""
     return getattr(keras.ops, name, None) or getattr(keras.ops.image, name)
 
 

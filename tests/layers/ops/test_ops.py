@@ -105,7 +105,7 @@ def _expected(pair: Pair, tensors: list[torch.Tensor]) -> Any:
     if pair.case.held_to == "substitutes":
         return oracle.called(substitutes.find(pair.case.op), pair.case, tensors)
     if "model" in pair.case.wrong:
-        return oracle.called(oracle._keras_function(pair.case.op), pair.case, tensors)
+        return oracle.called(oracle.keras_function(pair.case.op), pair.case, tensors)
     return pair.model(tensors)
 
 
