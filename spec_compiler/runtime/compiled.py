@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from spec_compiler.diagnostics import BAD_TRAINING, MISSING_LOSS, Diagnostic, SpecError
 from spec_compiler.ir import Graph, map_values
+from spec_compiler.runtime.arguments import bad
 from spec_compiler.runtime.losses import CompiledLoss
 from spec_compiler.runtime.metrics import CompiledMetrics
 from spec_compiler.runtime.step import Step
@@ -61,6 +64,10 @@ class Compiled:
 
         Raises SpecError when an argument is not known, or does not fit the model's outputs.
         """
+        if isinstance(optimizer, torch.optim.Optimizer):
+            kind = type(optimizer).__name__
+            help = "give a name or an object of spec_compiler.optimizers, or train model.module in a loop of your own"
+            raise bad("optimizer", f"{kind} of torch's kind holds parameters, which a model here chooses itself", help)
         self._optimizer = public.get("optimizer", optimizer, "optimizer")
         stated = {"loss": loss, "loss_weights": loss_weights, "metrics": metrics, "weighted_metrics": weighted_metrics}
         self._arguments = {"optimizer": optimizer, **stated}

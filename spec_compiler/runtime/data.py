@@ -63,6 +63,7 @@ def adapt(
     device: torch.device | str | None = None,
     targets_needed: bool = True,
     keys: Sequence[Sequence[str] | None] = (None, None),
+    where: str = "",
 ) -> Batches:
     """The batches of any data that Keras takes: arrays, lists and dicts of them, datasets, loaders and generators.
 
@@ -80,12 +81,15 @@ def adapt(
         generator: Where the order comes from; None: torch's own.
         device: Where batches are wanted; None: where the first array is.
         targets_needed: False for `predict`: targets are neither asked for nor read.
+        where: What stands before each message.
         keys: What dicts of inputs and of outputs are keyed by, where the model's are dicts, beside the names.
 
     Raises SpecError, naming every array that does not fit; for batches, when the batch comes.
     https://keras.io/api/models/model_training_apis/#fit-method
     """
-    convert = partial(collect, inputs, outputs, class_weight=class_weight, targets_needed=targets_needed, keys=keys)
+    convert = partial(
+        collect, inputs, outputs, class_weight=class_weight, targets_needed=targets_needed, keys=keys, where=where
+    )
     dtypes = [getattr(torch, value.dtype) for value in inputs]
     size = _batch_size(batch_size)
     if x is None or isinstance(x, (list, tuple, Mapping)) or is_array(x):
@@ -261,7 +265,7 @@ class StreamBatches(Batches):
     def __init__(
         self,
         source: _Source,
-        convert: Callable[..., Columns],
+        convert: partial[Columns],
         dtypes: Sequence[torch.dtype],
         device: torch.device | str | None,
     ) -> None:
@@ -284,7 +288,7 @@ class StreamBatches(Batches):
 
     def _batch(self, given: Any, number: int) -> Batch:
         x, y, sample_weight = _unpacked(given, number)
-        columns = self._convert(x, y, sample_weight, where=f"batch {number}: ")
+        columns = self._convert(x, y, sample_weight, where=f"{self._convert.keywords['where']}batch {number}: ")
         inputs = [_onto(t, self._device, dtype) for t, dtype in zip(columns.inputs, self._dtypes, strict=True)]
         targets = [None if t is None else _onto(t, self._device) for t in columns.targets]
         weights = columns.weights and [None if w is None else _onto(w, self._device) for w in columns.weights]

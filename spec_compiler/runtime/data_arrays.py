@@ -209,6 +209,9 @@ def _from_numpy(given: Any, label: str, faults: Faults) -> Tensor | None:
         faults.add(f"{label} cannot be made an array: {str(error).rstrip('.')}", "rows must have one length")
         return None
     if array.dtype.kind not in _NUMBERS:
+        if array.dtype.kind == "c":
+            faults.add(f"{label} holds {_KINDS['c']}, not real ones")
+            return None
         held = _KINDS.get(array.dtype.kind, str(array.dtype))
         help = 'convert it, for example with astype("float32")' if array.dtype.kind in "OUS" else None
         faults.add(f"{label} holds {held}, not numbers" if array.ndim else f"{label} is {_described(given)}", help)

@@ -6,6 +6,7 @@ The semantics of weights, masks and reductions are Keras 3's (`keras.losses.Loss
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -285,7 +286,8 @@ class CompiledLoss:
             except (RuntimeError, IndexError, ValueError) as error:
                 if isinstance(error, torch.OutOfMemoryError):
                     raise
-                raise self._mismatch(i, _shapes(target, y_pred[i], weight) + f": {error}") from error
+                said = _class_out_of_range(error, y_pred[i]) or f"{_shapes(target, y_pred[i], weight)}: {error}"
+                raise self._mismatch(i, said) from error
         if len(values) == 1:
             weight_of_all = self._parts[0].weight
             return (values[0] if weight_of_all is None else values[0] * weight_of_all), ()
@@ -297,6 +299,13 @@ class CompiledLoss:
 
     def _mismatch(self, output: int, message: str) -> SpecError:
         return SpecError(Diagnostic(DATA_MISMATCH, f"output '{self.output_names[output]}' {message}"))
+
+
+def _class_out_of_range(error: Exception, y_pred: Tensor) -> str | None:
+    """torch's "Target 7 is out of bounds" in words that say what bounds."""
+    found = re.fullmatch(r"Target (-?\d+) is out of bounds\.?", str(error))
+    classes = y_pred.shape[-1]
+    return found and f"has {classes} classes, numbered from 0 to {classes - 1}, and its target holds {found[1]}"
 
 
 def _name(output: str, path: tuple[str | int, ...]) -> str:

@@ -19,6 +19,7 @@ from spec_compiler.lowering.regularizers import penalty
 from spec_compiler.lowering.to_fx import lower_graph, penalized
 from spec_compiler.runtime.built import Built, Weight, existing_submodule
 from spec_compiler.runtime.data import Batch
+from spec_compiler.runtime.forward_faults import FORWARD_FAULTS, explained
 from spec_compiler.runtime.losses import CompiledLoss
 from spec_compiler.runtime.metrics import CompiledMetrics
 from spec_compiler.runtime.optimizers import Optimizer, make_optimizer
@@ -100,7 +101,10 @@ class Step:
         self._evaluate(batch)
 
     def _evaluate(self, batch: Batch) -> Tensor:
-        outputs, masks, penalties = self.forward(batch.inputs)
+        try:
+            outputs, masks, penalties = self.forward(batch.inputs)
+        except FORWARD_FAULTS as error:
+            raise explained(error, self.built.lowered.graph, batch.inputs) from error
         if self.loss is not None:
             total, parts = self.loss(batch.targets, outputs, batch.weights, masks)
         else:

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spec_compiler.ir import values_in
 from spec_compiler.runtime.built import as_numpy
 from spec_compiler.runtime.callbacks import CallbackList, History
 from spec_compiler.runtime.compiled import Compiled
 from spec_compiler.runtime.data import Batch, Batches, adapt, split
+from spec_compiler.runtime.data_arrays import mismatch
+from spec_compiler.runtime.forward_faults import FORWARD_FAULTS, explained
 from spec_compiler.runtime.progress import Lines
 from spec_compiler.runtime.step import Step, flattener, unflatten
 from spec_compiler.specs.training import FitSpec, TrainingSpec
@@ -103,6 +105,9 @@ class Trainer(Compiled):
         Returns the History: `.history` has a list of numbers for each loss and metric. Raises SpecError when the data
         do not fit the model.
         """
+        for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+                mismatch(f"{name} is a whole number, got {value!r}")
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split(x, y, sample_weight, validation_split)
         options = {"shuffle": shuffle, "class_weight": class_weight}
@@ -122,7 +127,14 @@ class Trainer(Compiled):
             watch.on_train_begin()
             for epoch in range(initial_epoch, epochs):
                 watch.on_epoch_begin(epoch)
-                logs = self._epoch(step, islice(stream, steps) if stream else batches, watch)
+                done = self._epoch(step, islice(stream, steps) if stream else batches, watch)
+                if stream is not None and done < steps_per_epoch and not self.stop_training:
+                    _warn_of_end(epoch, done, steps_per_epoch)
+                    self.stop_training = True
+                if not done:
+                    _require_batches(epoch - initial_epoch, "x")
+                    break
+                logs = dict(sorted(step.result().items()))
                 sound = sound and _is_sound(logs, epoch)
                 due = epoch + 1 in every if every else (epoch + 1) % (validation_freq or 1) == 0
                 if held_out is not None and due:
@@ -148,37 +160,40 @@ class Trainer(Compiled):
                 lines.close()
             self._ensure_built().module.eval()
 
-    def _epoch(self, step: Step, batches: Iterable[Batch], watch: CallbackList) -> dict[str, float]:
+    def _epoch(self, step: Step, batches: Iterable[Batch], watch: CallbackList) -> int:
+        """Train on the batches of an epoch; their number."""
         step.reset()
         step.module.train()
         train = step.train
-        if watch.watches_batches:
-            for i, batch in enumerate(batches):
-                watch.on_train_batch_begin(i)
+        done = 0
+        for batch in batches:
+            if watch.watches_batches:
+                watch.on_train_batch_begin(done)
                 train(batch)
-                watch.on_train_batch_end(i, step.result)
+                watch.on_train_batch_end(done, step.result)
                 if self.stop_training:
-                    break
-        else:
-            for batch in batches:
+                    return done + 1
+            else:
                 train(batch)
-        return dict(sorted(step.result().items()))
+            done += 1
+        return done
 
     def _validation(self, data: Any, batch_size: int | None) -> Batches:
-        if isinstance(data, (list, tuple)) and len(data) in (2, 3):
-            return self._adapt(*data, batch_size=batch_size)
-        return self._adapt(data, batch_size=batch_size)
+        given = data if isinstance(data, (list, tuple)) and len(data) in (2, 3) else (data,)
+        return self._adapt(*given, batch_size=batch_size, where="validation_data: ")
 
     def _test(self, step: Step, batches: Batches, steps: int | None, watch: CallbackList) -> dict[str, float]:
         step.reset()
         step.module.eval()
         watch.on_test_begin()
+        i = -1
         for i, batch in enumerate(islice(batches, steps)):
             if watch.watches_test_batches:
                 watch.on_test_batch_begin(i)
             step.test(batch)
             if watch.watches_test_batches:
                 watch.on_test_batch_end(i, step.result)
+        _require_batches(i + 1, "the data to evaluate on")
         logs = step.result()
         watch.on_test_end(logs)
         return logs
@@ -221,10 +236,11 @@ class Trainer(Compiled):
             for i, batch in enumerate(islice(batches, steps)):
                 if watch.watches_predict_batches:
                     watch.on_predict_batch_begin(i)
-                collected.append(flatten(module(*batch.inputs)))
+                collected.append(flatten(self._forward(module, batch)))
                 if watch.watches_predict_batches:
                     watch.on_predict_batch_end(i, {"outputs": collected[-1]})
             watch.on_predict_end()
+        _require_batches(len(collected), "x")
         outputs = [as_numpy(torch.cat(parts)) for parts in zip(*collected, strict=True)]
         return unflatten(self.graph.outputs, iter(outputs))
 
@@ -232,9 +248,16 @@ class Trainer(Compiled):
         batches = self._adapt(x, batch_size=2**31, targets_needed=False)
         module = self._ensure_built().module.train(training)
         (batch,) = batches
-        result = module(*batch.inputs)
-        module.eval()
-        return result
+        try:
+            return self._forward(module, batch)
+        finally:
+            module.eval()
+
+    def _forward(self, module: nn.Module, batch: Batch) -> Any:
+        try:
+            return module(*batch.inputs)
+        except FORWARD_FAULTS as error:
+            raise explained(error, self.graph, batch.inputs) from error
 
     # One batch
 
@@ -268,6 +291,18 @@ def fit_arguments(training: TrainingSpec) -> dict[str, Any]:
     """What `fit` takes of a file's `training:` section; the seed is the caller's to set."""
     fields = [name for name in FitSpec.model_fields if name != "seed"]
     return {name: getattr(training.fit, name) for name in fields} | {"callbacks": list(training.callbacks)}
+
+
+def _require_batches(done: int, what: str) -> None:
+    if not done:
+        mismatch(
+            f"{what} gave no batch", "a generator is read once: to have it read again, give a DataLoader or a list"
+        )
+
+
+def _warn_of_end(epoch: int, done: int, wanted: int) -> None:
+    message = f"the data ended after {done} of {wanted} steps in epoch {epoch + 1}, and so does the training"
+    warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
 def _is_sound(logs: dict[str, float], epoch: int) -> bool:

@@ -22,6 +22,8 @@ def resolve(kind: str, value: Any) -> SpecObject | None:
     """
     if value is None:
         return None
+    if isinstance(value, type) and issubclass(value, SpecObject):
+        value = value()
     if isinstance(value, SpecObject):
         if value.kind != kind:
             raise PydanticCustomError("wrong_kind", "{name} is no {kind}", {"name": type(value).__name__, "kind": kind})
