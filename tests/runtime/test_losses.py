@@ -368,7 +368,7 @@ def test_batches_that_do_not_fit_are_refused(loss, true, pred):
 @pytest.mark.parametrize("label", [9, -1, -100])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_labels_beyond_the_classes_are_refused(label, weighted):
-    with pytest.raises(SpecError, match=f"Target {label} is out of bounds"):
+    with pytest.raises(SpecError, match=f"numbered from 0 to 3, and its target holds {label} "):
         CompiledLoss(SPARSE)([torch.tensor([1, label])], [torch.ones(2, 4)], [torch.ones(2)] if weighted else None)
 
 
