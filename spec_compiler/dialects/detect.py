@@ -61,6 +61,10 @@ def detect(data: Any, reporter: Reporter) -> Detected | None:
     """The model in `data` and its dialect; None where there is nothing recognisable, which is reported."""
     around: list[dict[str, Any]] = []
     path: Path = ()
+    for _ in range(_MOST_WRAPPINGS):
+        if not isinstance(data, str):
+            break
+        data = _opened(data)  # dumped as text, and that as text again
     while (kind := _kind(data)) is None:
         key = next((key for key in _WRAPPINGS if key in data), None) if isinstance(data, dict) else None
         if key is None or len(around) == _MOST_WRAPPINGS:

@@ -3,10 +3,14 @@
 A document of Keras 2 that is read and written again is the same, but for:
 
 - `module`, `registered_name`, `build_config` and `shared_object_id`, which Keras 2.13 and later add and do not need;
-- what only some versions write: InputLayer's `optional`, `rng_type`, arguments that were left out at their defaults;
+- what only some versions write: InputLayer's `optional`, `rng_type`, an initializer's `dtype`, arguments that were not
+  there yet, which are written with the values they then got (`groups`, `keepdims`, `reset_after`, …);
 - an InputLayer is written where the first layer's `batch_input_shape` alone said what goes in;
 - `input_length` of an Embedding, and `batch_input_shape` of layers that are not the first;
-- spellings: `Functional` for `Model`, a Sequential's config as a mapping, BatchNormalization's `axis` as a list.
+- spellings: `Functional` for `Model`, a Sequential's config as a mapping, BatchNormalization's `axis` as a list, an
+  initializer with its arguments, and its `normal` distribution as `truncated_normal`, which it always was;
+- an initializer that is none of Keras's, of which reading warns: the layer's default stands in its place;
+- how the model is trained, which Keras 2 keeps in HDF5 files alone.
 """
 
 from __future__ import annotations
