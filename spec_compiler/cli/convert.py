@@ -19,15 +19,21 @@ def command(source: str, target: str, dialect: str, form: str | None) -> None:
     """Write a model in another dialect.
 
     IN is a model file, or `-` for standard input; OUT is a file, or `-` for standard output. keras3 is what today's
-    Keras loads, keras2 what Keras 2 and tf_keras load. Without --json and --yaml the ending of OUT decides. Weights are
-    not converted.
+    Keras loads, keras2 what Keras 2 and tf_keras load. Without --json and --yaml the ending of OUT decides. A file there
+    is replaced, once all is well. Weights are not converted.
     """
-    from spec_compiler.cli.files import checked, load, write
+    from spec_compiler.cli.files import check_writable, checked, load, write
     from spec_compiler.dialects.write import to_json, to_yaml
 
+    form = form or _form(target, dialect)
+    if target != "-":
+        check_writable(Path(target))
+        if source != "-" and Path(target).exists() and Path(source).exists() and Path(target).samefile(source):
+            raise click.UsageError(
+                f"'{target}' is the file that is read: name another, since what is converted loses comments"
+            )
     spec = load(source)
     checked(spec)
-    form = form or _form(target, dialect)
     write(to_yaml(spec, dialect) if form == "yaml" else to_json(spec, dialect, indent=2), target)
 
 

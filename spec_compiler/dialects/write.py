@@ -33,6 +33,7 @@ def to_json(spec: ModelSpec, dialect: str = "keras3", **kwargs: Any) -> str:
 
 def to_yaml(spec: ModelSpec, dialect: str = "keras3") -> str:
     """The document of `spec` as YAML, its keys in the document's order. See `to_dict`."""
-    from spec_compiler.dialects.yaml_text import dump  # PyYAML takes a while
-
-    return dump(to_dict(spec, dialect))
+    document = to_dict(spec, dialect)
+    home = "short.layout" if dialect == "short" else "yaml_text"
+    dump: Callable[[Any], str] = import_module(f"spec_compiler.dialects.{home}").dump  # PyYAML takes a while
+    return dump(document)

@@ -10,7 +10,9 @@ from spec_compiler.source import LIMITS
 from spec_compiler.source.yaml_scalars import ScalarError, resolve
 
 
-class _Dumper(yaml.SafeDumper):
+class Dumper(yaml.SafeDumper):
+    """Writes words so that no reader takes them for something else, and nothing by reference."""
+
     def ignore_aliases(self, data: Any) -> bool:
         return True  # an object that stands twice is written twice
 
@@ -27,9 +29,9 @@ def _is_plain(text: str) -> bool:
         return False
 
 
-_Dumper.add_representer(str, _text)
+Dumper.add_representer(str, _text)
 
 
 def dump(data: Any) -> str:
     """`data` as YAML, keys in their order."""
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)

@@ -21,7 +21,7 @@
 An item is a class name, or a mapping with one class key and beside it:
 
 - `name`: unique in its model or block. An unnamed layer is named after its class, `conv2d`, `conv2d_1`, counted in the
-  order of the document; inside a block the block's name comes first, `residual_1_conv2d`.
+  order of the document, and on from a layer that is named so; inside a block the block's name comes first, `residual_1_conv2d`.
 - `from`: what it takes; left out, the item before, or the block's `input` where the item is the first of a block. A
   name, or the class key of the one unnamed item above that has it; `name[1]` is a second output; a list is several
   inputs: one list for layers that merge, else arguments by position, so that `from: [x, [h, c]]` gives an LSTM its

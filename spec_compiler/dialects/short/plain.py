@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args, get_origin
+from collections.abc import Iterator
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import ValidationError, WithJsonSchema
 from pydantic.fields import FieldInfo
 
+from spec_compiler.specs import initializers
 from spec_compiler.specs.base import SpecObject
 
 
 def given(spec: SpecObject, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The arguments of `spec` that have to be stated, as plain data: not their defaults, nor what follows from others."""
+    """The arguments of `spec` that have to be stated, as plain data: not their defaults, nor what follows from others.
+
+    Those that every such object needs come first.
+    """
     cls = type(spec)
-    values = {name: getattr(spec, name) for name in cls.model_fields}
+    values = {name: by_name(getattr(spec, name)) for name in cls.model_fields}
     found = {}
-    for name, field in cls.model_fields.items():
+    for name, field in sorted(cls.model_fields.items(), key=lambda item: not item[1].is_required()):
         if name in leave_out or (not field.is_required() and _says_nothing(spec, values, name, field)):
             continue
         found[name] = stated(_shortened(values[name], field))
@@ -53,11 +58,41 @@ def stated(value: Any) -> Any:
     return value
 
 
+def by_name(value: Any) -> Any:
+    """`value`; where it is a VarianceScaling that has a name of its own, the initializer of that name.
+
+    Keras 2 wrote `GlorotUniform` and its like so, for every layer.
+    """
+    if type(value) is not initializers.VarianceScaling:
+        return value
+    settled = (value.scale, value.mode, value.distribution)
+    for cls in initializers.FanScaling.__subclasses__():
+        if (cls.scale, cls.mode, cls.distribution) == settled:
+            return cls(seed=value.seed, input_axes=value.input_axes, output_axes=value.output_axes)
+    return value
+
+
 def _shortened(value: Any, field: FieldInfo) -> Any:
     """One size for equal sizes along all axes, where the field takes that."""
-    fixed_length = get_origin(field.annotation) is tuple and Ellipsis not in get_args(field.annotation)
-    if not fixed_length or not value or any(item != value[0] for item in value) or not isinstance(value[0], int):
+    if not isinstance(value, (list, tuple)) or not value or not isinstance(value[0], int):
         return value
-    schemas = [mark.json_schema or {} for mark in field.metadata if isinstance(mark, WithJsonSchema)]
-    forms = [form for schema in schemas for form in schema.get("anyOf", ())]
-    return value[0] if any(form.get("type") == "integer" for form in forms) else value
+    if any(item != value[0] for item in value):
+        return value
+    return value[0] if any(_is_repeated(*form) for form in _forms(field)) else value
+
+
+def _forms(field: FieldInfo) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """The types that a field takes, each with what it is annotated with."""
+    yield field.annotation, tuple(field.metadata)
+    for part in get_args(field.annotation):
+        if get_origin(part) is Annotated:
+            annotation, *marks = get_args(part)
+            yield annotation, tuple(marks)
+
+
+def _is_repeated(annotation: Any, marks: tuple[Any, ...]) -> bool:
+    """Whether the type is a tuple of fixed length that one number stands for too."""
+    if get_origin(annotation) is not tuple or Ellipsis in get_args(annotation):
+        return False
+    schemas = [mark.json_schema or {} for mark in marks if isinstance(mark, WithJsonSchema)]
+    return any(form.get("type") == "integer" for schema in schemas for form in schema.get("anyOf", ()))

@@ -30,7 +30,10 @@ Given = list[Ref | list[Ref]]
 
 
 class Namer:
-    """Names for layers that have none: `dense`, `dense_1`, `dense_2`, as Keras counts, but within one model."""
+    """Names for layers that have none: `dense`, `dense_1`, `dense_2`, as Keras counts, but within one model.
+
+    Where a layer states a name that Keras could have made, counting goes on from there: `dense_5`, `dense_6`.
+    """
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self.taken = set(taken)
@@ -51,6 +54,13 @@ class Namer:
         self.taken.add(name)
         return name
 
+    def follow(self, stem: str, name: str) -> None:
+        """Take in that a layer states its name."""
+        self.taken.add(name)
+        number = name.removeprefix(f"{stem}_")
+        if number != name and number.isdecimal() and number.isascii() and len(number) < 10:
+            self._counts[stem] = int(number) + 1
+
 
 class Instance:
     """One model while its layers come together."""
@@ -70,6 +80,7 @@ class Instance:
         """The name of the next layer that `item` places: the one it states, numbered where it places several."""
         if not prefix and item.name in self.unused:
             self.unused.remove(item.name)
+            self.names.follow(stem(item), item.name)
             return item.name
         return self.names.fresh(prefix + (item.name or stem(item)))
 

@@ -23,8 +23,9 @@ _Call = tuple[int, int]
 def write(spec: ModelSpec) -> dict[str, Any]:
     """The short-form document of `spec`, plain data; reading it gives the same graph of layers.
 
-    Arguments at their defaults are left out, names that the reader would give too. Raises SpecError for what the form
-    has no words for: a call on plain data, nested structures of outputs.
+    Arguments at their defaults are left out, and names that the reader would give too. A VarianceScaling that has a name,
+    as GlorotUniform has, is written by it; calls lose arguments that are null; layers that nothing needs follow those
+    that are needed. Raises SpecError for what the form has no words for: nested structures of outputs.
     """
     writer = _Writer()
     document: dict[str, Any] = {}
@@ -176,7 +177,7 @@ class _Names:
         if name not in self._explicit and self._namer.peek(stem) == name:
             self._namer.fresh(stem)
             return None
-        self._namer.taken.add(name)
+        self._namer.follow(stem, name)
         return name
 
 

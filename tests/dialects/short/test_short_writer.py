@@ -6,14 +6,18 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spec_compiler import dialects
 from spec_compiler.diagnostics import Reporter, SpecError
 from spec_compiler.dialects import short
+from spec_compiler.dialects.short.plain import by_name
 from spec_compiler.ir import build_graph
+from spec_compiler.lowering.initializers import initialize
 from spec_compiler.source import load, parse
+from spec_compiler.specs.initializers import VarianceScaling
 from spec_compiler.specs.layers import Dense, Identity
 from spec_compiler.specs.model import CallSpec, FunctionalSpec, ModelSpec, Placed, Ref, SequentialSpec, refs_in
 from tests.conftest import SHARED
@@ -125,9 +129,11 @@ def test_names_survive_whatever_their_order(names):
     ("names", "stated"),
     [
         (["dense", "dense_1", "dense_2"], []),
-        (["dense_1", "dense", "dense_2"], ["dense_1"]),
+        (["dense_1", "dense", "dense_2"], ["dense_1", "dense"]),
         (["dense", "a", "dense_1"], ["a"]),
-        (["dense_1", "dense_2"], ["dense_1", "dense_2"]),
+        (["dense_1", "dense_2"], ["dense_1"]),
+        (["dense_5", "dense_6", "a", "dense_8"], ["dense_5", "a", "dense_8"]),
+        (["dense_12", "identity_3", "dense_13", "identity_4"], ["dense_12", "identity_3"]),
     ],
 )
 def test_only_unusual_names_are_written(names, stated):
@@ -213,14 +219,27 @@ def test_models_and_layers_may_share_names_across_models():
 
 
 def without_defaults(spec: ModelSpec) -> list[str]:
-    """The description, regardless of where inputs stand and of lists and call arguments that say nothing."""
+    """The description, regardless of where inputs stand, of lists and call arguments that say nothing, of aliases."""
     for layer in [spec, *spec.walk()]:
+        for name in type(layer).model_fields:
+            if name.endswith("initializer"):
+                setattr(layer, name, by_name(getattr(layer, name)))
         if isinstance(layer, FunctionalSpec):
             layer.inputs = list(refs_in(layer.inputs))
         for placed in getattr(layer, "placed", []):
             for call in placed.calls:
                 call.kwargs = {key: value for key, value in call.kwargs.items() if value is not None}
     return sorted(describe(spec).splitlines())
+
+
+@pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg"])
+@pytest.mark.parametrize("distribution", ["uniform", "truncated_normal", "untruncated_normal"])
+@pytest.mark.parametrize("scale", [1.0, 2.0, 0.5])
+def test_initializer_of_that_name_draws_the_same(scale, mode, distribution):
+    stated = VarianceScaling(scale, mode, distribution, seed=3)
+    named = by_name(stated)
+    assert torch.equal(*(initialize(one, (5, 7), torch.float32) for one in (stated, named)))
+    assert type(named) is not VarianceScaling or scale == 0.5 or distribution == "untruncated_normal" or mode != "fan_in"
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the corpus is not here")
