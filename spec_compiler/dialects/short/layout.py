@@ -25,7 +25,7 @@ def dump(document: dict[str, Any]) -> str:
     return yaml.serialize(root, Dumper=_Dumper, allow_unicode=True, width=120)
 
 
-def _lay_out_model(node: yaml.MappingNode, model: dict[str, Any]) -> None:
+def _lay_out_model(node: yaml.CollectionNode, model: dict[str, Any]) -> None:
     for (key, child), value in zip(node.value, model.values(), strict=True):
         if key.value == "layers":
             for item_node, item in zip(child.value, value, strict=True):
@@ -39,7 +39,7 @@ def _lay_out_model(node: yaml.MappingNode, model: dict[str, Any]) -> None:
             _lay_out(child, value, len(key.value))
 
 
-def _lay_out_item(node: yaml.Node, item: Any) -> None:
+def _lay_out_item(node: yaml.CollectionNode, item: Any) -> None:
     """`Dense: {units: 3}`; with a name or the like `{Dense: {units: 3}, name: x}`; long ones a line for each part."""
     if not isinstance(item, dict):
         return
@@ -49,12 +49,12 @@ def _lay_out_item(node: yaml.Node, item: Any) -> None:
         _lay_out_parts(node, item)
 
 
-def _lay_out_parts(node: yaml.Node, value: dict[str, Any]) -> None:
+def _lay_out_parts(node: yaml.CollectionNode, value: dict[str, Any]) -> None:
     for (key, child), part in zip(node.value, value.values(), strict=True):
         _lay_out(child, part, len(key.value))
 
 
-def _lay_out(node: yaml.Node, value: Any, indent: int) -> None:
+def _lay_out(node: yaml.CollectionNode, value: Any, indent: int) -> None:
     """Put a list or mapping on one line if it fits behind `indent` columns, else its parts, each if it fits."""
     if not isinstance(value, (dict, list)):
         return
