@@ -158,8 +158,6 @@ class Deconvolution2D(Conv2DTranspose):
     output_shape: ShapeField
     """Shape of the output, batch axis and channels included."""
 
-    positional = (*Conv2DTranspose.positional, "output_shape")
-
     @model_validator(mode="after")
     def _sized(self) -> Self:
         if len(self.output_shape) != 4 or None in self.spatial_dims(self.output_shape):
