@@ -6,6 +6,7 @@ from pydantic import model_validator
 
 from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
 from spec_compiler.specs.initializers import GlorotUniform, Zeros
+from spec_compiler.specs.regularizers import Regularizer
 from spec_compiler.specs.shapes import Shape, ShapeError, Shapes, merged, require_dim, show
 from spec_compiler.specs.types import (
     Axes,
@@ -86,8 +87,9 @@ class ProjectedAttention(LayerSpec):
         return "first" if masked[:1] == (True,) else "none"
 
     @property
-    def output_regularizer(self) -> None:
+    def output_regularizer(self) -> Regularizer | None:
         """None: Keras puts the penalty on the projections inside, the last of which makes the output."""
+        return None
 
 
 class MultiHeadAttention(ProjectedAttention):
@@ -180,6 +182,11 @@ class GroupQueryAttention(ProjectedAttention):
         "flash_attention", "kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer",
         "activity_regularizer", "kernel_constraint", "bias_constraint", "use_gate", "seed",
     )  # fmt: skip
+
+    @property
+    def output_regularizer(self) -> Regularizer | None:
+        """The penalty on the outputs, which Keras adds to that on the projections inside."""
+        return self.activity_regularizer  # type: ignore[no-any-return]
 
     @model_validator(mode="after")
     def _groups(self) -> Self:
