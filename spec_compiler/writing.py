@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +21,8 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
     try:
         with beside.open("xb") as file:
             file.write(content)
+        if target.exists():
+            shutil.copymode(target, beside)
         beside.replace(target)
     except BaseException as error:
         with suppress(OSError):

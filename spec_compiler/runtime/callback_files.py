@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from spec_compiler.runtime.callback import Logs
 from spec_compiler.runtime.callback_monitor import Mode, Monitor, StatedCallback
 from spec_compiler.specs.types import Bool, Float, NonNegativeInt, PositiveInt
+from spec_compiler.writing import write_atomically
 
 
 def _path(value: Any) -> Any:
@@ -197,16 +198,9 @@ class CSVLogger(WritesFiles):
                 writer.writerow(["epoch", *self._keys])
         writer.writerow([epoch, *(_cell(logs.get(key, "NA")) for key in self._keys)])
         self._text += lines.getvalue()
-        write_whole(Path(self.filename), self._text)
+        Path(self.filename).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.filename, self._text)
 
 
 def _cell(value: Any) -> Any:
     return f'"[{", ".join(map(str, value))}]"' if isinstance(value, (list, tuple)) else value
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file beside and rename it, so that there never is half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text, newline="")
-    beside.replace(path)
