@@ -36,7 +36,10 @@ def Transpose(op: OpCall, x: Proxy, *, axes: Sequence[int] | None) -> Any:
 
 @lowering
 def Moveaxis(op: OpCall, x: Proxy, *, source: Any, destination: Any) -> Any:
-    return x.movedim(source, destination)
+    if isinstance(source, int) and isinstance(destination, int):
+        return x.movedim(source, destination)
+    rank = op.rank(x)
+    return x.movedim(axes_in(source, rank), axes_in(destination, rank))
 
 
 @lowering
@@ -101,6 +104,8 @@ def Roll(op: OpCall, x: Proxy, *, shift: Any, axis: Any) -> Any:
     if axis is None:
         return x.roll(shift if isinstance(shift, int) else shift[0])
     dims = (axis,) if isinstance(axis, int) else tuple(axis)
+    if not dims:
+        return x
     shifts = (shift,) if isinstance(shift, int) else tuple(shift)
     if len(dims) == 1:
         return x.roll(shifts[0], dims[0])

@@ -39,7 +39,7 @@ def wrap(names: str, by: Callable[[Callable[..., Any]], Callable[..., Any]]) -> 
 
 
 def with_constants(names: str) -> None:
-    """Give the lowerings of these operations constants as they are, as Arrays."""
+    """Give the lowerings constants as they are, as Arrays, for these arguments: `Take.indices`."""
     _constants.update(names.split())
 
 
@@ -87,15 +87,15 @@ class OpCall:
 
     def proxies(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The bound inputs with a proxy in each tensor's place, and in each constant's unless the lowering takes those."""
-        return {key: self._proxied(value) for key, value in inputs.items()}
+        return {key: self._proxied(value, f"{self.name}.{key}" in _constants) for key, value in inputs.items()}
 
-    def _proxied(self, value: Any) -> Any:
+    def _proxied(self, value: Any, with_constants: bool) -> Any:
         if isinstance(value, Value):
             return self.typed(self.call.proxy(value), TensorType(value.shape or (), value.dtype))
         if isinstance(value, Array):
-            return value if self.name in _constants else self.constant(value)
+            return value if with_constants else self.constant(value)
         if isinstance(value, (list, tuple)):
-            return type(value)(self._proxied(item) for item in value)
+            return type(value)(self._proxied(item, with_constants) for item in value)
         return value
 
     def typed(self, x: Proxy, of: TensorType) -> Proxy:

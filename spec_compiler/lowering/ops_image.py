@@ -16,7 +16,7 @@ from spec_compiler.specs.layers.ops_convolutions import each
 from spec_compiler.specs.layers.ops_image import around, axes_of, patch_of
 from spec_compiler.specs.layers.ops_types import Array, axes_in
 
-with_constants("ScaleAndTranslate")
+with_constants("ScaleAndTranslate.output_shape ScaleAndTranslate.scale ScaleAndTranslate.translation")
 
 
 @lowering

@@ -17,7 +17,7 @@ from spec_compiler.specs.shapes import product
 MOST_WRITTEN = 64
 """So many places are written between the brackets; more are kept as a tensor."""
 
-with_constants("GetItem Take TakeAlongAxis Slice SliceUpdate")
+with_constants("Take.indices TakeAlongAxis.indices Slice.start_indices SliceUpdate.start_indices")
 
 
 @lowering
@@ -117,7 +117,6 @@ def Slice(op: OpCall, inputs: Proxy, start_indices: Any, *, shape: Sequence[int]
 def SliceUpdate(op: OpCall, inputs: Proxy, start_indices: Any, updates: Any) -> Any:
     starts = start_indices.values if isinstance(start_indices, Array) else start_indices
     starts = starts if isinstance(starts, Proxy) else tuple(starts)
-    updates = op.constant(updates) if isinstance(updates, Array) else updates
     return op.call.function(updated_slice, inputs, starts, updates)
 
 

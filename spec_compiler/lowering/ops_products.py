@@ -10,6 +10,7 @@ import torch
 from torch.fx import Proxy
 from torch.nn import functional as F
 
+from spec_compiler.lowering.call import unpacked
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering
 from spec_compiler.specs.layers.ops_products import contracted_axes
 
@@ -52,6 +53,10 @@ def Outer(op: OpCall, x1: Proxy, x2: Proxy) -> Any:
 def Cross(op: OpCall, x1: Proxy, x2: Proxy, *, axisa: int, axisb: int, axisc: int, axis: int | None) -> Any:
     dim = axisc if axis is None else axis
     stated = {} if dim == -1 else {"dim": dim}
+    if op.rank(x1) != op.rank(x2):
+        # torch stretches only what has as many axes.
+        types = op.type(x1), op.type(x2)
+        x1, x2 = (op.typed(x, of) for x, of in zip(unpacked(torch.broadcast_tensors(x1, x2), 2), types, strict=True))
     return product(op, lambda a, b: torch.linalg.cross(a, b, **stated), x1, x2)
 
 

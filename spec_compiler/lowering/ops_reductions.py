@@ -251,7 +251,7 @@ def _fractions(op: OpCall, x: Proxy, q: Any, whole: int) -> Any:
     return q / whole if whole > 1 else float(q)
 
 
-with_constants("Quantile Nanquantile Percentile Nanpercentile")
+with_constants("Quantile.q Nanquantile.q Percentile.q Nanpercentile.q")
 lower_each({"Quantile": torch.quantile, "Nanquantile": torch.nanquantile}, _quantile)
 lower_each({"Percentile": torch.quantile, "Nanpercentile": torch.nanquantile}, _percentile)
 
@@ -316,7 +316,7 @@ def Trapezoid(op: OpCall, y: Proxy, *, x: Any, dx: Any, axis: int) -> Any:
     y = op.as_float(y)
     dim = {} if axis == -1 else {"dim": axis}
     if x is not None:
-        return torch.trapezoid(y, op.constant(Array(tuple(map(float, x)), op.dtype)), **dim)
+        return torch.trapezoid(y, op.constant(Array(tuple(x), op.dtype)), **dim)
     return torch.trapezoid(y, **({} if dx == 1 else {"dx": dx}), **dim)
 
 

@@ -27,6 +27,8 @@ Lengths = Sequence[int | None]
 """Lengths of axes; -1 or None for what is left."""
 Number = float
 """A number that is finite."""
+Numbers = Sequence[float]
+"""Several of them."""
 DType = str | None
 """A dtype; None: what the operation gives by itself."""
 Pads = Any
@@ -79,6 +81,12 @@ def _number(value: Any) -> float:
     return value
 
 
+def _numbers(value: Any) -> tuple[float, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("expected a list of numbers")
+    return tuple(map(_number, value))
+
+
 def _bool(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("expected true or false")
@@ -127,6 +135,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "Axes": _axes,
     "Lengths": _lengths,
     "Number": _number,
+    "Numbers": _numbers,
     "bool": _bool,
     "str": _text,
     "DType": _dtype,

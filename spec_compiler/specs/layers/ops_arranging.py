@@ -83,7 +83,9 @@ def Swapaxes(x: TensorType, *, axis1: int, axis2: int) -> TensorType:
 
 @op
 def ExpandDims(x: TensorType, *, axis: Axes) -> TensorType:
-    new = (axis,) if isinstance(axis, int) else tuple(axis or ())
+    if axis is None:
+        raise ShapeError("axis says where the new axes go")
+    new = (axis,) if isinstance(axis, int) else tuple(axis)
     places = axes_in(new, len(x.shape) + len(new))
     shape = list(x.shape)
     for place in sorted(places):

@@ -15,6 +15,7 @@ from spec_compiler.specs.layers.ops_types import (
     is_float,
     is_int,
     promoted,
+    require_fitting,
     require_floats,
     require_ints,
     require_numbers,
@@ -87,6 +88,7 @@ def NanToNum(
 @op.having("any")
 def Clip(x: TensorType, *, x_min: Number, x_max: Number) -> TensorType:
     dtype = promoted(*("int32" if x.dtype == "bool" else x.dtype, dtype_of(x_min), dtype_of(x_max)))
+    require_fitting(dtype, x_min, x_max)
     return TensorType(x.shape, dtype)
 
 
@@ -135,7 +137,9 @@ def Polar(abs_: TensorType, angle: TensorType) -> TensorType:
 
 
 def arithmetic(x1: Operand, x2: Operand) -> TensorType:
-    return TensorType(elementwise(x1, x2), together(x1, x2))
+    dtype = together(x1, x2)
+    require_fitting(dtype, x1, x2)
+    return TensorType(elementwise(x1, x2), dtype)
 
 
 def arithmetic_of_numbers(x1: Operand, x2: Operand) -> TensorType:
@@ -149,10 +153,23 @@ def division(x1: Operand, x2: Operand) -> TensorType:
 
 def remainder(x1: Operand, x2: Operand) -> TensorType:
     dtype = together(x1, x2)
+    _require_divisor(x2, dtype)
+    require_fitting(dtype, x1, x2)
     return TensorType(elementwise(x1, x2), "int32" if dtype == "bool" else dtype)
 
 
+def whole_division(x1: Operand, x2: Operand) -> TensorType:
+    _require_divisor(x2, together(x1, x2))
+    return arithmetic_of_numbers(x1, x2)
+
+
+def _require_divisor(x: Operand, dtype: str) -> None:
+    if is_int(dtype) and isinstance(x, int) and x == 0:
+        raise ShapeError("integers cannot be divided by 0")
+
+
 def comparison(x1: Operand, x2: Operand) -> TensorType:
+    require_fitting(together(x1, x2), x1, x2)
     return TensorType(elementwise(x1, x2), "bool")
 
 
@@ -177,7 +194,8 @@ def float_of_numbers(x1: Operand, x2: Operand) -> TensorType:
 
 
 op.each("Add Multiply Maximum Minimum Fmax Fmin", arithmetic, "any")
-op.each("Subtract FloorDivide", arithmetic_of_numbers, "any")
+op.each("Subtract", arithmetic_of_numbers, "any")
+op.each("FloorDivide", whole_division, "any")
 op.each("Divide TrueDivide DivideNoNan Logaddexp Logaddexp2", division, "any")
 op.each("Hypot Heaviside", float_of_numbers, "any")
 op.each("Mod Fmod", remainder, "any")
@@ -216,15 +234,22 @@ def Ldexp(x1: Operand, x2: Operand) -> TensorType:
 
 @op.having("any", order="x1 x2 rtol atol equal_nan")
 def Isclose(
-    x1: Operand, x2: Operand, rtol: Operand = 1e-05, atol: Operand = 1e-08, *, equal_nan: bool = False
+    x1: Operand, x2: Operand, rtol: Number = 1e-05, atol: Number = 1e-08, *, equal_nan: bool = False
 ) -> TensorType:
+    _require_tolerances(rtol, atol)
     return comparison(x1, x2)
+
+
+def _require_tolerances(*tolerances: Number) -> None:
+    if min(tolerances) < 0:
+        raise ShapeError(f"tolerances must not be negative, got {min(tolerances)}")
 
 
 @op.having(function="allclose")
 def AllClose(
     x1: TensorType, x2: TensorType, *, rtol: Number = 1e-05, atol: Number = 1e-08, equal_nan: bool = False
 ) -> TensorType:
+    _require_tolerances(rtol, atol)
     elementwise(x1, x2)
     return TensorType((), "bool")
 
@@ -238,6 +263,7 @@ def IsIn(x1: TensorType, x2: TensorType, *, assume_unique: bool = False, invert:
 def Where(condition: TensorType, x1: Operand | None = None, x2: Operand | None = None) -> TensorType:
     if x1 is None or x2 is None:
         raise ShapeError("how many places a condition holds at is known only from the data", help="give both x1 and x2")
+    require_fitting(together(x1, x2), x1, x2)
     return TensorType(elementwise(condition, x1, x2), together(x1, x2))
 
 
@@ -310,6 +336,7 @@ op.each("OnesLike ZerosLike EmptyLike", like, "any")
 def FullLike(x: TensorType, fill_value: Operand, *, dtype: DType = None) -> TensorType:
     if elementwise(x, fill_value) != x.shape and None not in x.shape:
         raise ShapeError(f"values of shape {shape_of(fill_value)} do not fill a tensor of shape {x.shape}")
+    require_fitting(dtype or x.dtype, fill_value)
     return TensorType(x.shape, dtype or x.dtype)
 
 

@@ -17,6 +17,7 @@ from spec_compiler.specs.layers.ops_types import (
     dtype_of,
     flat,
     promoted,
+    require_ints,
 )
 from spec_compiler.specs.shapes import ShapeError, TensorType, product, show
 
@@ -88,6 +89,9 @@ def Meshgrid(*x: TensorType, indexing: Literal["xy", "ij"] = "xy") -> list[Tenso
 
 @op
 def UnravelIndex(indices: TensorType, *, shape: Ints) -> list[TensorType]:
+    require_ints(indices)
+    if not shape or min(shape) < 1:
+        raise ShapeError(f"the lengths of {show(shape)} must be from 1 on")
     return [TensorType(indices.shape, indices.dtype)] * len(shape)
 
 

@@ -93,8 +93,9 @@ def Cross(
     if len(places) > 1:
         raise ShapeError("the vectors' axis must be the same in both tensors and in the product")
     (place,) = places
-    if shape[place] != 3:
-        raise ShapeError(f"vectors are of length 3, got axis {place} of {show(shape)}")
+    for x in (x1, x2):
+        if len(x.shape) < len(shape) - place or x.shape[place - len(shape)] != 3:
+            raise ShapeError(f"vectors are of length 3, got axis {place - len(shape)} of {show(x.shape)}")
     return TensorType(shape, together(x1, x2))
 
 
@@ -184,6 +185,8 @@ def Correlate(x1: TensorType, x2: TensorType, *, mode: Literal["valid", "same", 
         raise ShapeError("it takes tensors of rank 1")
     n, m = x1.shape[0], x2.shape[0]
     dtype = floating(x1, x2)
+    if 0 in (n, m):
+        raise ShapeError("there are no correlations of no numbers")
     if m is None:
         raise ShapeError("the length of the second must be known")
     if n is None:

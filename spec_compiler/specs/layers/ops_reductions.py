@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from spec_compiler.specs.layers.ops_arguments import Axes, Count, DType, Number, Size
+from spec_compiler.specs.layers.ops_arguments import Axes, Count, DType, Number, Numbers, Size
 from spec_compiler.specs.layers.ops_elementwise import made_float
 from spec_compiler.specs.layers.ops_table import Module
 from spec_compiler.specs.layers.ops_types import (
+    Array,
     Operand,
     axes_in,
     axis_in,
     flat,
     floating,
+    numbers_in,
     reduced,
     require_floats,
     require_numbers,
@@ -133,12 +135,32 @@ def quantile(
     method: Literal["linear", "lower", "higher", "midpoint", "nearest"] = "linear",
     keepdims: bool = False,
 ) -> TensorType:
+    return _quantile(x, q, 1, axis, keepdims)
+
+
+def percentile(
+    x: TensorType,
+    q: Operand,
+    *,
+    axis: Axes = None,
+    method: Literal["linear", "lower", "higher", "midpoint", "nearest"] = "linear",
+    keepdims: bool = False,
+) -> TensorType:
+    return _quantile(x, q, 100, axis, keepdims)
+
+
+def _quantile(x: TensorType, q: Operand, most: int, axis: Axes, keepdims: bool) -> TensorType:
     if len(shape_of(q)) > 1:
         raise ShapeError("q is a number, or a list of them")
+    stated = () if isinstance(q, TensorType) else numbers_in(q.values if isinstance(q, Array) else q)
+    for number in stated:
+        if not 0 <= number <= most:
+            raise ShapeError(f"q must be from 0 to {most}, got {number}")
     return TensorType((*shape_of(q), *reduced(x.shape, axis, keepdims)), floating(x))
 
 
-op.each("Quantile Nanquantile Percentile Nanpercentile", quantile)
+op.each("Quantile Nanquantile", quantile)
+op.each("Percentile Nanpercentile", percentile)
 
 
 # Running sums and products, differences.
@@ -163,7 +185,7 @@ def Diff(a: TensorType, *, n: Count = 1, axis: int = -1) -> TensorType:
 
 
 @op
-def Trapezoid(y: TensorType, *, x: Any = None, dx: Any = 1.0, axis: int = -1) -> TensorType:
+def Trapezoid(y: TensorType, *, x: Numbers | None = None, dx: Number = 1.0, axis: int = -1) -> TensorType:
     """The area under the curve through `y`, by the trapezoidal rule."""
     gone = axis_in(axis, len(y.shape))
     if x is not None and len(x) != y.shape[gone]:
@@ -234,11 +256,13 @@ def Digitize(x: TensorType, bins: TensorType) -> TensorType:
 
 
 @op
-def Histogram(x: TensorType, *, bins: Size = 10, range: Any = None) -> list[TensorType]:
+def Histogram(x: TensorType, *, bins: Size = 10, range: Numbers | None = None) -> list[TensorType]:
     """How many numbers fall in each bin, and the bins' edges."""
     if len(x.shape) != 1:
         raise ShapeError(f"it takes a tensor of rank 1, got rank {len(x.shape)}")
     require_floats(x)
+    if range and (len(range) != 2 or range[0] > range[1]):
+        raise ShapeError(f"the range is its two ends, the lower one first, got {list(range)}")
     return [TensorType((bins,), x.dtype), TensorType((bins + 1,), x.dtype)]
 
 
@@ -247,4 +271,4 @@ def Corrcoef(x: TensorType) -> TensorType:
     """Pearson's coefficients of the rows: (n, samples) -> (n, n)."""
     if len(x.shape) != 2:
         raise ShapeError(f"it takes a tensor of rank 2, got rank {len(x.shape)}")
-    return TensorType((x.shape[0], x.shape[0]), made_float(x).dtype)
+    return TensorType((x.shape[0], x.shape[0]) if x.shape[0] != 1 else (), made_float(x).dtype)

@@ -128,8 +128,9 @@ class Operation:
                 raise ShapeError(f"it needs the argument '{parameter.name}'")
             value = given.get(parameter.name, parameter.default)
             found[parameter.name] = _operand(parameter, value, is_tensor)
+        if not _holds(found, is_tensor):
+            raise ShapeError("it is called on constants alone, and on no tensor of the model")
         return found
-
 
     def call(self, inputs: dict[str, Any], settings: dict[str, Any]) -> Any:
         """What the rule says of bound inputs and checked settings."""
@@ -154,6 +155,13 @@ def called(
     return function(*args, **kwargs)
 
 
+def _holds(value: Any, is_tensor: Callable[[Any], bool]) -> bool:
+    """Whether a tensor is somewhere in `value`."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return any(_holds(item, is_tensor) for item in value) if isinstance(value, (list, tuple)) else is_tensor(value)
+
+
 def _operand(parameter: inspect.Parameter, value: Any, is_tensor: Callable[[Any], bool]) -> Any:
     """The value as the annotation wants it; ShapeError where it is nothing of the kind."""
     wanted = str(parameter.annotation)
@@ -165,19 +173,20 @@ def _operand(parameter: inspect.Parameter, value: Any, is_tensor: Callable[[Any]
         return [_tensor(item, parameter.name, is_tensor) for item in value]
     if parameter.kind is parameter.VAR_POSITIONAL:
         return tuple(_tensor(item, parameter.name, is_tensor) for item in value)
-    if wanted.startswith(("Operand", "Number")) and isinstance(value, (int, float)):
+    if wanted.startswith("Operand") and isinstance(value, (int, float)):
         return value
     if wanted.startswith("Number"):
-        raise ShapeError(f"'{parameter.name}' must be a number")
+        try:
+            return check(wanted, value)
+        except ValueError as error:
+            raise ShapeError(f"'{parameter.name}': {error}, got {shown(value)}") from None
     return _tensor(value, parameter.name, is_tensor)
 
 
 def _tensor(value: Any, name: str, is_tensor: Callable[[Any], bool]) -> Any:
     if is_tensor(value) or isinstance(value, Array):
         return value
-    if isinstance(value, (int, float)):
-        return Array(value, "float32" if isinstance(value, float) else "bool" if isinstance(value, bool) else "int32")
-    if isinstance(value, (list, tuple)) and not any(map(is_tensor, value)):
+    if isinstance(value, (int, float)) or (isinstance(value, (list, tuple)) and not any(map(is_tensor, value))):
         return array_of(value)
     raise ShapeError(f"'{name}' must be a tensor, got {shown(value)}")
 

@@ -12,8 +12,6 @@ from typing import Any
 
 from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, merged, product, show
 
-INT32 = 2**31 - 1
-
 
 @dataclass(frozen=True, slots=True)
 class Array:
@@ -43,6 +41,8 @@ def array_of(value: Any, dtype: str | None = None, written_as: str = "__numpy__"
         raise ShapeError("a constant's rows differ in length, or it holds what is no number")
     if dtype is None:
         dtype = "float32" if float in kinds or not kinds else "int32" if int in kinds else "bool"
+        if dtype == "int32":
+            _require_range(max(numbers_in(values), key=abs), dtype)
     return Array(values, dtype, written_as)
 
 
@@ -194,6 +194,19 @@ def _stretched(lengths: Sequence[int | None], shapes: Sequence[Shape]) -> int | 
 def elementwise(*operands: Operand) -> Shape:
     """Shape of what an operation makes of the operands element by element."""
     return broadcast(*map(shape_of, operands))
+
+
+def require_fitting(dtype: str, *operands: Operand) -> None:
+    """ShapeError when a Python number among the operands is none of `dtype`, integers."""
+    for operand in operands:
+        if is_int(dtype) and isinstance(operand, (int, float)):
+            _require_range(operand, dtype)
+
+
+def _require_range(number: float, dtype: str) -> None:
+    most = 2 ** (_bits(dtype) - 1)
+    if not -most <= number < most * (2 if dtype.startswith("u") else 1):
+        raise ShapeError(f"{number} is out of the range of {dtype}")
 
 
 def axis_in(axis: int, rank: int) -> int:
