@@ -9,7 +9,7 @@ import keras
 import pytest
 import yaml
 
-from spec_compiler import ops
+from spec_compiler import ops, validate
 from spec_compiler.diagnostics import SpecError
 from spec_compiler.specs.functional import Input
 from tests.layers.ops import oracle
@@ -41,3 +41,10 @@ def test_what_cannot_be_is_said(case: Case, fault: str, ours: bool) -> None:
             keras.Model(inputs, oracle.called(oracle.keras_function(case.op), case, inputs))(
                 oracle.tensors_of(case, arrays)
             )
+
+
+def test_a_call_on_constants_alone_is_said() -> None:
+    document = oracle.make_pair(Case("add", "add", inputs=[[3], [3]])).document
+    document["config"]["layers"][-1]["inbound_nodes"][0]["args"] = [1, 2.5]
+    report = validate(document)
+    assert "it is called on constants alone" in report.diagnostics[0].message
