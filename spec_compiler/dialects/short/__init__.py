@@ -29,6 +29,9 @@ An item is a class name, or a mapping with one class key and beside it:
 - `with`: keyword arguments of the call, plain values or `{from: name}`: `with: {use_causal_mask: true}`.
 - `repeat`: how often it stands in a row.
 
+`ops.concatenate: {axis: 1}` is an operation of `keras.ops`; what it takes besides the outputs of layers stands under
+`with`, by the names of Keras's arguments: `with: {x2: 0.5}`, `with: {key: [":", "1:4"]}` for `x[:, 1:4]`.
+
 `{call: name, from: …}` calls a layer again, sharing its weights. `models` holds nested models, each with `inputs`,
 `layers` and `outputs`, used like a class; `call` shares them too. `${…}` in a block is a parameter or arithmetic on
 parameters. `training` says how to train: see TrainingSpec.

@@ -20,10 +20,13 @@ from spec_compiler.diagnostics import (
 )
 from spec_compiler.dialects.short.document import Block, Item, ModelDefinition
 from spec_compiler.dialects.short.items import Definitions, Items
+from spec_compiler.dialects.short.operations import find as find_operation
 from spec_compiler.dialects.short.unfold import UNSTATED, Instance, Namer, Scope, Value, stem
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.faults import report_faults
 from spec_compiler.specs.layers.core import InputLayer
+from spec_compiler.specs.layers.ops import OpSpec
+from spec_compiler.specs.layers.ops_table import Operation
 from spec_compiler.specs.model import FunctionalSpec, ModelSpec, Placed, Ref, SequentialSpec
 
 MAX_LAYERS = 100_000
@@ -115,9 +118,22 @@ class Builder:
         """The layer or nested model that `item` places; None where faults were reported."""
         if isinstance(item.target, ModelDefinition):
             return self.model(item.target, name, item.path)
+        operation = find_operation(item.label) if item.target is OpSpec else None
+        if operation is not None:
+            return self._operation(operation, arguments, item, name)
         if isinstance(item.target, type):
             return self._layer(item.target, arguments, item.arguments_path, name, item.path)
         return None
+
+    def _operation(self, operation: Operation, arguments: dict[str, Any], item: Item, name: str) -> LayerSpec | None:
+        _, faults = operation.checked(arguments)
+        for key, message in faults:
+            self.reporter.report(INVALID_VALUE, message, (*item.arguments_path, key) if key else item.arguments_path)
+        if faults:
+            return None
+        layer = OpSpec.model_validate({"op": operation.name, "arguments": arguments, "name": name})
+        layer._path = item.path
+        return layer
 
     def _layer(
         self, cls: type[LayerSpec], arguments: dict[str, Any], path: Path, name: str, place: Path
@@ -146,8 +162,9 @@ class Builder:
             return [self._inner(part, (*path, i), namer) for i, part in enumerate(value)]
         self.step(path)
         item = Items(self.definitions, (), (), self.reporter).inner(value, path)
-        if isinstance(item.target, Block):
-            message = f"{show(item.label)} is a block, and a layer or a model is expected here"
+        if isinstance(item.target, Block) or item.target is OpSpec:
+            what = "an operation" if item.target is OpSpec else "a block"
+            message = f"{show(item.label)} is {what}, and a layer or a model is expected here"
             self.reporter.report(INVALID_VALUE, message, path)
             return None
         return self.place(item, item.arguments, item.name or namer.fresh(stem(item)))

@@ -25,7 +25,11 @@ from spec_compiler.dialects import known
 from spec_compiler.dialects.short.document import Block, Item, ModelDefinition, checked_name, mapping, template
 from spec_compiler.dialects.short.expressions import Expression, is_expression
 from spec_compiler.dialects.short.names import Names
+from spec_compiler.dialects.short.operations import PREFIX
+from spec_compiler.dialects.short.operations import find as find_operation
 from spec_compiler.specs import registry
+from spec_compiler.specs.layers.ops import OpSpec
+from spec_compiler.specs.layers.ops_table import by_function
 
 OPTIONS = ("name", "from", "with", "repeat", "call")
 _FORMS = "write a class name, or a class and its arguments: `Dense: {units: 10}`"
@@ -48,6 +52,7 @@ class Definitions:
             self.blocks.get(label)
             or self.models.get(label)
             or (registry.find("layer", label) if label != "InputLayer" else None)
+            or (OpSpec if find_operation(label) is not None else None)
         )
 
     def require(self, label: Any, path: Path, on_key: bool) -> type | Block | ModelDefinition | None:
@@ -64,6 +69,9 @@ class Definitions:
             report(UNSAFE_LAYER, f"layer {label} {known.UNSAFE[label]}, and is refused", path, help=help, on_key=on_key)
         elif label in known.KERAS_LAYERS:
             report(UNSUPPORTED, f"layer {label} cannot be built yet", path, on_key=on_key)
+        elif isinstance(label, str) and label.startswith(PREFIX):
+            near = partial(did_you_mean, label, [PREFIX + name for name in by_function()])
+            report(UNKNOWN_LAYER, f"unknown operation {show(label)}", path, help=near, on_key=on_key)
         else:
             report(UNKNOWN_LAYER, f"unknown layer {show(label)}", path, help=lambda: self._hint(label), on_key=on_key)
         return None

@@ -9,6 +9,7 @@ from spec_compiler.diagnostics import (
     AMBIGUOUS_REFERENCE,
     BAD_EXPRESSION,
     BAD_REPEAT,
+    INVALID_VALUE,
     WRONG_OUTPUT_INDEX,
     Path,
     Reporter,
@@ -16,7 +17,9 @@ from spec_compiler.diagnostics import (
 )
 from spec_compiler.dialects.short.document import Block, Item, ModelDefinition, Source, fill
 from spec_compiler.dialects.short.expressions import ExpressionError
+from spec_compiler.dialects.short.operations import PREFIX, BadConstant, bound, first_argument_stated, takes_list
 from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.layers.ops import OpSpec
 from spec_compiler.specs.model import CallSpec, ModelSpec, Placed, Ref
 from spec_compiler.specs.registry import snake_case
 
@@ -86,8 +89,10 @@ class Instance:
 
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], path: Path) -> Ref:
         """Record a call of the layer `name`; its output."""
-        calls = self.placed[name].calls
-        self.linear = self.linear and args == (self.last,) and not kwargs and not calls
+        layer, calls = self.placed[name].layer, self.placed[name].calls
+        # An operation is none of the layers that stand in a row.
+        is_next = args == (self.last,) and not kwargs and not calls
+        self.linear = self.linear and is_next and not isinstance(layer, OpSpec)
         self.last = Ref(name, len(calls))
         calls.append(CallSpec(args, kwargs, path))
         return self.last
@@ -95,6 +100,8 @@ class Instance:
 
 def stem(item: Item) -> str:
     """What the layer that `item` places is called where no name is stated."""
+    if item.target is OpSpec:
+        return item.label.removeprefix(PREFIX)
     return snake_case(item.target.__name__) if isinstance(item.target, type) else item.label
 
 
@@ -159,10 +166,22 @@ class Scope:
                 self.instance.placed[name] = Placed(layer, [])
         if name not in self.instance.placed:  # a fault was reported
             return (Ref(name),)
-        args = _arguments(self.instance.placed[name].layer, given, listed)
+        layer = self.instance.placed[name].layer
+        args = _arguments(layer, given, listed)
         # null is what a call argument is when it is left out.
         keywords = {key: value for key, value in self._filled(item.keywords, {}).items() if value is not None}
+        if isinstance(layer, OpSpec):
+            args, keywords = self._operands(item, layer, args, keywords)
         return (self.instance.call(name, args, keywords, item.path),)
+
+    def _operands(
+        self, item: Item, layer: OpSpec, args: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        try:
+            return bound(layer.operation, args, keywords)
+        except BadConstant as fault:
+            self.reporter.report(INVALID_VALUE, f"{item.label}: {fault}", (*item.path, "with"))
+            return args, {}
 
     def _block(self, item: Item, block: Block, given: Given) -> Value:
         own = self._filled(item.arguments, None)
@@ -197,6 +216,8 @@ class Scope:
     def _given(self, item: Item, before: Value | None) -> tuple[Given, bool]:
         """What `item` is called on, and whether the document says it as a list."""
         if item.sources is None:
+            if first_argument_stated(item.label, item.keywords):
+                return [], False
             if before is None:
                 message = "the model has several inputs, and its first item does not say which it takes"
                 help = "add `from` with the name of an input, or a list of them"
@@ -238,5 +259,5 @@ class Scope:
 
 def _arguments(layer: LayerSpec, given: Given, listed: bool) -> tuple[Any, ...]:
     """The positional arguments of a call on `given`: one list for those who take a list, else one after the other."""
-    as_list = listed if layer.takes_list else isinstance(layer, ModelSpec) and len(given) > 1
+    as_list = listed if takes_list(layer) else isinstance(layer, ModelSpec) and len(given) > 1
     return (given,) if as_list else tuple(given)

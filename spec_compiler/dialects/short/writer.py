@@ -6,12 +6,14 @@ from heapq import heapify, heappop, heappush
 from typing import Any
 
 from spec_compiler.diagnostics import UNSUPPORTED, Diagnostic, SpecError, show
+from spec_compiler.dialects.short import operations
 from spec_compiler.dialects.short.items import OPTIONS
 from spec_compiler.dialects.short.plain import given, same, stated
 from spec_compiler.dialects.short.unfold import UNSTATED, Namer
 from spec_compiler.specs import registry
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.core import InputLayer
+from spec_compiler.specs.layers.ops import OpSpec
 from spec_compiler.specs.model import CallSpec, FunctionalSpec, ModelSpec, Ref, SequentialSpec, refs_in
 from spec_compiler.specs.registry import snake_case
 from spec_compiler.specs.training import TrainingSpec
@@ -103,13 +105,16 @@ class _Writer:
         return written if graph.ends_as_usual else {**written, "outputs": graph.written_outputs()}
 
     def _item(self, layer: LayerSpec, label: str, names: _Names, options: dict[str, Any]) -> Any:
-        name = names.written(layer, label if isinstance(layer, ModelSpec) else snake_case(label))
+        stem = label if isinstance(layer, ModelSpec) else snake_case(label.removeprefix(operations.PREFIX))
+        name = names.written(layer, stem)
         beside = {"name": name, **options} if name else options
         arguments = self._arguments(layer)
         return {label: arguments, **beside} if arguments or beside else label
 
     def _label(self, layer: LayerSpec) -> str:
         """The class key; a nested model gets a definition of its own."""
+        if isinstance(layer, OpSpec):
+            return operations.label_of(layer)
         if not isinstance(layer, ModelSpec):
             return type(layer).__name__
         name = str(layer.name)
@@ -121,6 +126,8 @@ class _Writer:
     def _arguments(self, layer: LayerSpec) -> dict[str, Any]:
         if isinstance(layer, ModelSpec):
             return {}
+        if isinstance(layer, OpSpec):
+            return {key: stated(value) for key, value in layer.arguments.items()}
         arguments = given(layer, leave_out=("name", *layer.layer_fields))
         names = Namer()
         for field, value in _inside(layer).items():
@@ -201,8 +208,10 @@ class _Graph:
             call = spec.placed[place].calls[index]
             if index:
                 self.explicit.add(str(spec.placed[place].layer.name))
+            layer = spec.placed[place].layer
             linear = linear and index == 0 and call.args == (before,) and not call.kwargs
-            self.options[place, index] = self._beside(call, spec.placed[place].layer, before)
+            linear = linear and not isinstance(layer, OpSpec)
+            self.options[place, index] = self._beside(call, layer, before)
             before = Ref(str(spec.placed[place].layer.name), index)
         # A chain without `outputs` would be read as a Sequential.
         self.ends_as_usual = spec.outputs == before and not linear
@@ -251,7 +260,12 @@ class _Graph:
 
     def _beside(self, call: CallSpec, layer: LayerSpec, before: Ref) -> dict[str, Any]:
         options: dict[str, Any] = {}
-        if call.args != (before,):
+        explicit = call.args != (before,)
+        if isinstance(layer, OpSpec):
+            call = CallSpec(*operations.arguments(layer.operation, call), call.path)
+            # Without tensors by position there is nothing to say: the first argument stands under `with`.
+            explicit = call.args not in ((before,), ())
+        if explicit:
             options["from"] = self._from(call, layer)
         keywords = {key: self._keyword(value, layer) for key, value in call.kwargs.items() if value is not None}
         return {**options, "with": keywords} if keywords else options
@@ -260,11 +274,12 @@ class _Graph:
         args = list(call.args)
         while args and args[-1] is None:
             args.pop()
-        if (layer.takes_list or isinstance(layer, ModelSpec)) and len(args) == 1 and _is_list(args[0]):
+        as_list = operations.takes_list(layer)
+        if (as_list or isinstance(layer, ModelSpec)) and len(args) == 1 and _is_list(args[0]):
             return [self._name(ref, layer) for ref in args[0]]
         if len(args) == 1 and isinstance(args[0], Ref):
             return self._name(args[0], layer)
-        if not args or (layer.takes_list and len(args) > 1):
+        if not args or (as_list and len(args) > 1):
             raise _unsupported(f"layer {show(layer.name)} is called on {len(args)} arguments")
         return [[self._name(ref, layer) for ref in arg] if _is_list(arg) else self._name(arg, layer) for arg in args]
 
@@ -277,7 +292,7 @@ class _Graph:
             return [self._keyword(item, layer) for item in value]
         if isinstance(value, dict) and list(refs_in(value)):
             raise _unsupported(f"layer {show(layer.name)} is called on a mapping of tensors")
-        return stated(value)
+        return stated(operations.encoded(value) if isinstance(layer, OpSpec) else value)
 
     def _name(self, ref: Any, layer: LayerSpec) -> str:
         if not isinstance(ref, Ref):

@@ -47,7 +47,7 @@ def stack(to: Builder, values: Any, axis: Any = 0) -> Any:
 def unstack(to: Builder, value: Any, num: Any = None, axis: Any = 0) -> Any:
     place = whole(axis, "axis")
     if not isinstance(value, Tensor):
-        return [to.op("GetItem", value, (i,)) for i in range(len(value))]
+        return [to.op("GetItem", value, [i]) for i in range(len(value))]
     return to.ops("Unstack", value, num=None if num is None else whole(num, "num"), axis=place)
 
 

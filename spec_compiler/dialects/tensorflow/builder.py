@@ -56,7 +56,8 @@ class Builder:
             layer = OpSpec.model_validate({"op": name, "arguments": settings})
         except ValidationError as error:
             raise Refusal(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
-        return self.layer(layer, *(self._operand(arg, args) for arg in args))
+        # What stands between brackets is no tensor.
+        return self.layer(layer, *(arg if name == "GetItem" else self._operand(arg, args) for arg in args))
 
     def ops(self, name: str, *args: Any, **settings: Any) -> list[Tensor]:
         """A call of an operation with several outputs."""

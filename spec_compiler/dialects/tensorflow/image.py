@@ -129,7 +129,7 @@ def _part(to: Builder, image: Any, rows: slice, columns: slice) -> Any:
     for n, cut in zip(to.lengths(image)[-3:-1], (rows, columns), strict=True):
         if isinstance(n, int) and not 0 <= cut.start < cut.stop <= n:
             raise Refusal(f"pixels {cut.start} to {cut.stop} of {n}")
-    return to.op("GetItem", image, (*[slice(None)] * (to.rank(image) - 3), rows, columns))
+    return to.op("GetItem", image, [*[slice(None)] * (to.rank(image) - 3), rows, columns])
 
 
 @tf("image.pad_to_bounding_box")
@@ -283,7 +283,7 @@ def sobel_edges(to: Builder, image: Any) -> Any:
 def total_variation(to: Builder, images: Any) -> Any:
     batch = [slice(None)] * (to.rank(images) - 3)
     ahead, behind = slice(1, None), slice(None, -1)
-    parts = [((*batch, *axis, ahead), (*batch, *axis, behind)) for axis in ([], [slice(None)])]
+    parts = [([*batch, *axis, ahead], [*batch, *axis, behind]) for axis in ([], [slice(None)])]
     rows, columns = (
         to.op("Subtract", to.op("GetItem", images, key), to.op("GetItem", images, before)) for key, before in parts
     )

@@ -26,13 +26,13 @@ def item(to: Builder, x: Any, key: list[Any]) -> Any:
     """`x[key]`; axes that are read from their end to their start are turned round first, which torch cannot index."""
     turned = [i for i, entry in enumerate(key) if entry == _BACKWARDS]
     if not isinstance(x, Tensor) or not turned:
-        return to.op("GetItem", x, tuple(key))
+        return to.op("GetItem", x, key)
     used = [entry is not None and entry is not ... for entry in key]
     behind = key.index(...) if ... in key else len(key)
     axes = [sum(used[:i]) if i < behind else -sum(used[i:]) for i in turned]
     x = to.op("Flip", x, axis=axes[0] if len(axes) == 1 else axes)
     key = [slice(None) if entry == _BACKWARDS else entry for entry in key]
-    return x if all(entry == slice(None) for entry in key) else to.op("GetItem", x, tuple(key))
+    return x if all(entry == slice(None) for entry in key) else to.op("GetItem", x, key)
 
 
 def _entry(entry: Any) -> Any:
@@ -101,7 +101,7 @@ def slice_(to: Builder, input_: Any, begin: Any, size: Any) -> Any:
                 raise Refusal(_FROM_DATA)
             length = -1
         key.append(slice(start, None if length == -1 else start + length))
-    return to.op("GetItem", input_, tuple(key))
+    return to.op("GetItem", input_, key)
 
 
 @tf("keras.backend.slice")
@@ -139,7 +139,7 @@ def _reshaped(to: Builder, indices: Any, behind: int) -> list[int]:
 
 
 def _first(to: Builder, params: Any, place: int) -> Any:
-    return to.op("GetItem", params, (*[slice(None)] * place, slice(0, 1)))
+    return to.op("GetItem", params, [*[slice(None)] * place, slice(0, 1)])
 
 
 def _indices(indices: Any) -> Any:

@@ -85,7 +85,9 @@ def read_layer(item: Item, name: str | None, reporter: Reporter) -> TensorFlowCa
         reporter.report(UNSUPPORTED, f"TensorFlow's operation {show(function)} cannot be built", item.path, help=near)
         return None
     if name is None:
-        message = f"TensorFlow's operation {show(function)} stands outside a functional model, where nothing says its inputs"
+        message = (
+            f"TensorFlow's operation {show(function)} stands outside a functional model, where nothing says its inputs"
+        )
         reporter.report(UNSUPPORTED, message, item.path)
         return None
     constants = config.get("constants")

@@ -116,7 +116,7 @@ def _zeros(to: Builder, lengths: list[int | Dim], dtype: str) -> Tensor:
     known = [1 if n is dim else whole(n, "a length") for n in lengths]
     if (product(known) or 0) > MAX_ELEMENTS:
         raise Refusal(f"a constant of more than {MAX_ELEMENTS} elements a sample")
-    key = tuple(slice(None) if i == dim.axis else 0 for i in range(to.rank(dim.tensor)))
+    key = [slice(None) if i == dim.axis else 0 for i in range(to.rank(dim.tensor))]
     column = to.op("Reshape", to.op("GetItem", dim.tensor, key), newshape=[-1 if n is dim else 1 for n in lengths])
     column = to.op("ZerosLike", column, dtype=dtype)
     return column if product(known) == 1 else to.op("Tile", column, repeats=known)  # type: ignore[no-any-return]

@@ -7,7 +7,7 @@ number takes the dtype of the tensor it meets, integers and floats make floats. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, merged, product, show
@@ -19,7 +19,7 @@ class Array:
 
     values: Any
     dtype: str
-    written_as: str = "__numpy__"
+    written_as: str = field(default="__numpy__", compare=False, repr=False)
     """How Keras writes it: `__numpy__` or `__tensor__`."""
 
     @property

@@ -14,9 +14,12 @@ import torch
 import yaml
 
 import spec_compiler as sc
+from spec_compiler.diagnostics import Reporter
 from spec_compiler.dialects.write import to_dict, to_json
+from spec_compiler.ir import build_graph
 from spec_compiler.loading import parse_spec
 from spec_compiler.lowering.to_fx import class_name
+from spec_compiler.specs.model import ModelSpec
 from tests.dialects.tf.test_functions import close, flat
 
 CHAINS = yaml.safe_load((Path(__file__).parent / "chains.yaml").read_text())
@@ -97,6 +100,11 @@ def _keyword(value: Any, names: dict[str, str]) -> Any:
     return [_keyword(item, names) for item in value] if isinstance(value, list) else value
 
 
+def printed(spec: ModelSpec) -> str:
+    """The graph: the layers that the outputs need, and what each is called on."""
+    return str(build_graph(spec, Reporter()))
+
+
 @pytest.mark.parametrize("chain", CHAINS, ids=[chain["about"].replace(" ", "_") for chain in CHAINS])
 def test_calls_compute_what_tensorflow_documents(chain: dict[str, Any]) -> None:
     rng = np.random.default_rng(0)
@@ -116,6 +124,7 @@ def test_calls_compute_what_tensorflow_documents(chain: dict[str, Any]) -> None:
     for ours, theirs in zip(found, flat(model(inputs)), strict=True):
         close(theirs.detach().numpy(), ours.numpy())
     assert json.loads(json.dumps(to_dict(spec, "keras2"))) == stated
+    assert printed(parse_spec(to_json(spec, "short"))) == printed(spec)
     emitted = types.ModuleType("emitted")
     exec(sc.emit(spec), emitted.__dict__)
     for ours, theirs in zip(flat(getattr(emitted, class_name("chain"))()(*inputs)), found, strict=True):

@@ -16,6 +16,7 @@ import spec_compiler as sc
 from spec_compiler.dialects.tensorflow import raw, table
 from spec_compiler.dialects.write import to_dict, to_json
 from spec_compiler.loading import parse_spec
+from tests.dialects.short.description import describe
 from tests.dialects.tf import cases
 from tests.dialects.tf.cases import Case
 
@@ -47,6 +48,7 @@ def test_function_computes_what_tensorflow_documents(case: Case) -> None:
         for ours, theirs in zip(found, flat(model([torch.from_numpy(a) for a in arrays])), strict=True):
             close(theirs.detach().numpy(), ours.detach().numpy())
     assert json.loads(json.dumps(to_dict(spec, "keras2"))) == document
+    assert describe(parse_spec(to_json(spec, "short"))) == describe(spec)
 
 
 def flat(outputs: Any) -> list[torch.Tensor]:
