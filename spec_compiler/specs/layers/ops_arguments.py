@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from spec_compiler.specs.types import DTYPES, MAX_SIZE
+
+FLOAT32 = (2 - 2**-23) * 2.0**127
+"""The largest float32."""
 
 Axes = int | Sequence[int] | None
 """One axis, several, or all."""
@@ -26,7 +28,7 @@ Shifts = int | Sequence[int]
 Lengths = Sequence[int | None]
 """Lengths of axes; -1 or None for what is left."""
 Number = float
-"""A number that is finite."""
+"""A number that float32 can hold, and is finite."""
 Numbers = Sequence[float]
 """Several of them."""
 DType = str | None
@@ -76,8 +78,8 @@ def _axes(value: Any) -> Any:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError("expected a number")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= FLOAT32:
+        raise ValueError("expected a number that float32 can hold")
     return value
 
 

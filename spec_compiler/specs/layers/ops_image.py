@@ -186,6 +186,8 @@ def MapCoordinates(
     """`inputs` read at places between its elements: coordinates (rank, ...) -> (...)."""
     if order > 1:
         raise ShapeError(f"interpolation is of order 0, nearest, or 1, linear, got {order}")
+    if 0 in inputs.shape:
+        raise ShapeError(f"there is nothing to read in a tensor of shape {show(inputs.shape)}")
     if len(coordinates.shape) < 2 or coordinates.shape[0] != len(inputs.shape):
         raise ShapeError(f"coordinates are of shape ({len(inputs.shape)}, ...), got {show(coordinates.shape)}")
     return TensorType(coordinates.shape[1:], inputs.dtype)

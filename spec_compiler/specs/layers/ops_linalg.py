@@ -8,7 +8,7 @@ from typing import Any, Literal
 from spec_compiler.specs.layers.ops_arguments import Axes, Number, Size
 from spec_compiler.specs.layers.ops_elementwise import float_dtype
 from spec_compiler.specs.layers.ops_table import Module
-from spec_compiler.specs.layers.ops_types import axes_in, axis_in, reduced, require_one_dtype, widened
+from spec_compiler.specs.layers.ops_types import axis_in, reduced, require_one_dtype, some_axes_in, widened
 from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, merged, show
 
 op = Module("keras.src.ops.linalg")
@@ -155,7 +155,7 @@ def Pinv(x: TensorType, *, rcond: Number | None = None) -> TensorType:
 
 @op
 def Norm(x: TensorType, *, ord: Any = None, axis: Axes = None, keepdims: bool = False) -> TensorType:
-    axes = axes_in(axis, len(x.shape))
+    axes = some_axes_in(axis, len(x.shape))
     matrix = ("fro", "nuc", 1, -1, 2, -2, inf, -inf)
     if ord is not None and not (isinstance(ord, (int, float)) or ord in ("fro", "nuc")):
         raise ShapeError(f"ord must be a number, 'fro' or 'nuc', got {ord!r}")
@@ -171,7 +171,7 @@ def Norm(x: TensorType, *, ord: Any = None, axis: Axes = None, keepdims: bool = 
 @nn
 def Normalize(x: TensorType, *, axis: Axes = -1, order: Size = 2, epsilon: Number | None = None) -> TensorType:
     """`x` divided by its norm along the axes."""
-    axes = axes_in(axis, len(x.shape))
+    axes = some_axes_in(axis, len(x.shape))
     if order != 2 and (len(axes) > 2 or (len(axes) == 2 and order != 1)):
         raise ShapeError(f"a norm of order {order} is taken over one axis, got {len(axes)}")
     return TensorType(x.shape, float_dtype(x))

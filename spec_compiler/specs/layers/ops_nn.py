@@ -6,7 +6,15 @@ from typing import Literal
 
 from spec_compiler.specs.layers.ops_arguments import Axes, Count, Counts, Number, Size, Sizes
 from spec_compiler.specs.layers.ops_table import Module
-from spec_compiler.specs.layers.ops_types import axes_in, axis_in, promoted, require_floats, require_ints, together
+from spec_compiler.specs.layers.ops_types import (
+    axis_in,
+    broadcast,
+    promoted,
+    require_floats,
+    require_ints,
+    some_axes_in,
+    together,
+)
 from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, merged, product, show
 
 op = Module("keras.src.ops.nn")
@@ -96,6 +104,8 @@ def CTCDecode(
 def PSNR(x1: TensorType, x2: TensorType, *, max_val: Number) -> TensorType:
     """Peak signal-to-noise ratio, in decibels."""
     _agreed(x1.shape, x2.shape, "x1 and x2")
+    if max_val <= 0:
+        raise ShapeError(f"max_val is above 0, got {max_val}")
     require_floats(x1, x2)
     return TensorType((), together(x1, x2))
 
@@ -147,7 +157,7 @@ def RMSNorm(
 
 def _require_scales(x: TensorType, axis: Axes, *scales: TensorType | None) -> None:
     require_floats(x)
-    shape = tuple(x.shape[i] for i in sorted(axes_in(axis, len(x.shape))))
+    shape = tuple(x.shape[i] for i in sorted(some_axes_in(axis, len(x.shape))))
     for scale in scales:
         if scale is None:
             continue
@@ -186,7 +196,10 @@ def DotProductAttention(
     if None not in (heads, others) and heads % others:  # type: ignore[operator]
         raise ShapeError(f"{heads} heads of the query cannot be shared out to {others} of the key")
     merged(query.shape[3], key.shape[3])
-    merged(key.shape[1], value.shape[1])
+    scores = (query.shape[0], heads, query.shape[1], merged(key.shape[1], value.shape[1]))
+    for added in (bias, mask):
+        if added is not None and (len(added.shape) < 2 or len(broadcast(added.shape, scores)) > 4):
+            raise ShapeError(f"a mask or a bias is of shape (batch, heads, steps, steps), got {show(added.shape)}")
     return TensorType((*query.shape[:3], value.shape[3]), together(query, key, value))
 
 

@@ -22,6 +22,7 @@ from spec_compiler.specs.layers.ops_types import (
     require_floats,
     require_numbers,
     shape_of,
+    some_axes_in,
     widened,
 )
 from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, merged
@@ -124,6 +125,7 @@ def Logsumexp(x: TensorType, *, axis: Axes = None, keepdims: bool = False) -> Te
 def Moments(x: TensorType, *, axes: Axes, keepdims: bool = False, synchronized: bool = False) -> list[TensorType]:
     """Mean and variance."""
     require_floats(x)
+    some_axes_in(axes, len(x.shape))
     return [TensorType(reduced(x.shape, axes, keepdims), x.dtype)] * 2
 
 

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 from spec_compiler.diagnostics import show as shown
 from spec_compiler.specs.layers.ops_arguments import check
-from spec_compiler.specs.layers.ops_types import Array, array_of
+from spec_compiler.specs.layers.ops_types import Array, array_of, require_bounded
 from spec_compiler.specs.registry import snake_case
 from spec_compiler.specs.shapes import ShapeError, TensorType
 from spec_compiler.specs.types import Layout
@@ -174,6 +174,7 @@ def _operand(parameter: inspect.Parameter, value: Any, is_tensor: Callable[[Any]
     if parameter.kind is parameter.VAR_POSITIONAL:
         return tuple(_tensor(item, parameter.name, is_tensor) for item in value)
     if wanted.startswith("Operand") and isinstance(value, (int, float)):
+        require_bounded(value)
         return value
     if wanted.startswith("Number"):
         try:

@@ -6,10 +6,12 @@ number takes the dtype of the tensor it meets, integers and floats make floats. 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from spec_compiler.specs.layers.ops_arguments import FLOAT32
 from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, merged, product, show
 
 
@@ -39,11 +41,19 @@ def array_of(value: Any, dtype: str | None = None, written_as: str = "__numpy__"
     kinds: set[type] = set()
     if not _is_regular(values, shape, kinds):
         raise ShapeError("a constant's rows differ in length, or it holds what is no number")
+    for number in numbers_in(values) if dtype != "float64" else ():
+        require_bounded(number)
     if dtype is None:
         dtype = "float32" if float in kinds or not kinds else "int32" if int in kinds else "bool"
         if dtype == "int32":
             _require_range(max(numbers_in(values), key=abs), dtype)
     return Array(values, dtype, written_as)
+
+
+def require_bounded(number: float) -> None:
+    """ShapeError when a finite number is too large for float32, or a whole one for int64."""
+    if abs(number) > (FLOAT32 if isinstance(number, float) else 2**63 - 1) and not math.isinf(number):
+        raise ShapeError(f"the number {number} is too large")
 
 
 def _tuples(value: Any) -> Any:
@@ -223,6 +233,14 @@ def axes_in(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
     found = tuple(axis_in(axis, rank) for axis in ((axes,) if isinstance(axes, int) else axes))
     if len(set(found)) < len(found):
         raise ShapeError(f"axes {list(axes)} name an axis twice")  # type: ignore[arg-type]
+    return found
+
+
+def some_axes_in(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    """The same, one at least."""
+    found = axes_in(axes, rank)
+    if not found:
+        raise ShapeError("it takes one axis at least")
     return found
 
 
