@@ -115,7 +115,9 @@ def all_cases() -> list[Case]:
 
 def bad_cases() -> list[Case]:
     """Every case that must be refused by a diagnostic."""
-    return [case for path in sorted(HERE.glob("*/bad.yaml")) for case in load(path)]
+    # The cases of operations have a form of their own.
+    paths = [path for path in sorted(HERE.glob("*/bad.yaml")) if path.parent.name != "ops"]
+    return [case for path in paths for case in load(path)]
 
 
 def one_a_class(cases: list[Case]) -> list[Case]:
