@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,8 +37,7 @@ def emit(lowered: LoweredGraph) -> str:
     imports, definitions = copied(dict.fromkeys(needed))
     text = "\n\n\n".join([*definitions, *bodies])
     used = [line for mark, line in HEADER.items() if re.search(rf"(?<![\w.]){re.escape(mark)}", text)]
-    future = "from __future__ import annotations\n\n" if definitions else ""
-    return f"{future}{_import_block([*used, *imports])}\n\n\n{text}\n"
+    return f"{_import_block([*used, *imports])}\n\n\n{text}\n"
 
 
 def _import_block(lines: list[str]) -> str:
@@ -67,8 +67,26 @@ def _class(graph: LoweredGraph, names: dict[int, str]) -> tuple[str, list[Any]]:
                 lines.append(f"        self.{parent} = nn.Module()")
         lines.append(f"        self.{target} = {_construction(expr, names)}")
     lines += ["", f"    def forward({', '.join(printer.parameters())}):"]
-    lines += ["        " + line for line in printer.lines()]
+    lines += ["        " + part for line in printer.lines() for part in _wrapped(line)]
     return "\n".join(lines), printer.functions
+
+
+def _wrapped(line: str) -> list[str]:
+    """A statement, its call's arguments on a line of their own where it is too long, as a formatter has it."""
+    start, opening, arguments = line.partition("(")
+    if len(line) <= LINE + 12 or not opening or _closing(arguments) != len(arguments) - 1:
+        return [line]
+    return [f"{start}(", f"    {arguments[:-1]}", ")"]
+
+
+def _closing(text: str) -> int:
+    """Where the bracket closes that was open before `text`."""
+    depth = 1
+    for i, mark in enumerate(text):
+        depth += (mark in "([{") - (mark in ")]}")
+        if not depth:
+            return i
+    return -1
 
 
 def _construction(expr: ModuleExpr | LoweredGraph, names: dict[int, str]) -> str:
@@ -86,7 +104,10 @@ def _signature(graph: Graph) -> str:
     """`image (batch, 8, 8, 1) -> digit (batch, 10)`."""
     taken = ", ".join(f"{value.name} {_dims(value.shape)}" for value in graph.inputs)
     given = ", ".join(f"{value.name} {_dims(value.shape)}" for value in values_in(graph.outputs))
-    return f"{taken} -> {given}".replace("\\", "\\\\").replace('"', "'")
+    text = f"{taken} -> {given}".replace("\\", "\\\\").replace('"', "'")
+    if len(text) < LINE:
+        return text
+    return "\n    ".join(["", *textwrap.wrap(f"{taken} ->", LINE), *textwrap.wrap(given, LINE), ""])
 
 
 def _dims(shape: Any) -> str:

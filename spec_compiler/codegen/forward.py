@@ -28,6 +28,9 @@ ATOM = 10
 
 RESERVED = {"torch", "nn", "F", "self", "math"}
 
+LINE = 100
+"""Characters of an expression after which it is written in several lines, a step each."""
+
 
 class ForwardPrinter:
     """Prints one graph. `functions` collects the functions of ours it calls, which the source must define."""
@@ -39,7 +42,8 @@ class ForwardPrinter:
         self.functions: list[Callable[..., Any]] = []
         self._text: dict[Node, tuple[str, int]] = {}
         self._unpacked = {user for node in self.nodes if "outputs" in node.meta for user in node.users}
-        self._inlined = self._find_inlined()
+        self._inlined: set[Node] = set()
+        self._parts: set[Node] = set()
 
     def parameters(self) -> list[str]:
         """The arguments of `forward`, `self` first."""
@@ -47,6 +51,31 @@ class ForwardPrinter:
 
     def lines(self) -> list[str]:
         """The body, unindented."""
+        apart: set[Node] = set()
+        while True:
+            self._inlined = self._find_inlined(apart)
+            self.functions = []
+            lines = self._lines()
+            long = {
+                node: split for node, length in self._lengths.items() if length > LINE and (split := self._split(node))
+            }
+            if not long:
+                return lines
+            for node, split in long.items():
+                if not any(arg in long for arg in node.all_input_nodes):  # innermost first
+                    apart.update(split)
+                    self._parts.update(split if len(split) > 1 else ())
+
+    def _split(self, node: Node) -> list[Node]:
+        """The steps within the expression of `node` that are written before it once it is too long."""
+        while node.op == "call_method" and node.args[0] in self._inlined:
+            node = node.args[0]  # type: ignore[assignment]
+            if node.op != "call_method":
+                return [node]
+        return [arg for arg in node.all_input_nodes if arg in self._inlined]
+
+    def _lines(self) -> list[str]:
+        self._lengths: dict[Node, int] = {}
         for p in self.placeholders:
             self._text[p] = (str(p.target), ATOM)
         statements = [node for node in self.nodes if node not in self._inlined and "outputs" not in node.meta]
@@ -57,6 +86,7 @@ class ForwardPrinter:
                 self._text[node] = (names[node], ATOM)
                 continue
             text = self._expression(node)
+            self._lengths[node] = len(text[0])
             if "outputs" in node.meta:
                 lines.append(f"{self._targets(node, names)} = {text[0]}")
             elif node in self._inlined:
@@ -76,8 +106,11 @@ class ForwardPrinter:
         used = {user.args[1]: names[user] for user in node.users}
         return ", ".join(used.get(i, "_") for i in range(node.meta["outputs"]))
 
-    def _find_inlined(self) -> set[Node]:
-        """Steps used once, by a step of the same layer, with nothing between the two but steps that are inlined too."""
+    def _find_inlined(self, apart: set[Node]) -> set[Node]:
+        """Steps used once, by a step of the same layer, with nothing between the two but steps that are inlined too.
+
+        Those in `apart` are not, whatever they are.
+        """
         place = {node: i for i, node in enumerate(self.nodes)}
         inlined = set()
         following = len(self.nodes)
@@ -87,7 +120,13 @@ class ForwardPrinter:
             if node in self._unpacked:
                 continue
             own = user is not None and "outputs" not in node.meta and user.meta.get("layer") == node.meta.get("layer")
-            if own and not others and place.get(user, following + 1) <= following and _once(node, user):
+            if (
+                own
+                and not others
+                and node not in apart
+                and place.get(user, following + 1) <= following
+                and _once(node, user)
+            ):
                 inlined.add(node)
             else:
                 following = i
@@ -105,14 +144,32 @@ class ForwardPrinter:
         running = next(name for name in ("x", "y", "h", "hidden", "running") if name not in used_later)
         called = {n.target.__name__ for n in self.nodes if callable(n.target) and torch_name(n.target) is None}
         taken = {str(p.target) for p in self.placeholders} | called | RESERVED | {running}
+        returned = set() if isinstance(self.result.args[0], Node) else set(self.result.all_input_nodes)
+        last_line: dict[str, int] = {}
         names = {}
         for node in statements:
             alone = node not in self._unpacked or len(node.args[0].users) == 1  # type: ignore[union-attr]
-            if alone and all(line_of[user] == line_of[node] + 1 for user in node.users):
+            if (
+                alone
+                and node not in returned | self._parts
+                and all(line_of[user] == line_of[node] + 1 for user in node.users)
+            ):
                 names[node] = running
-            else:
-                names[node] = _free(identifier(node.meta.get("layer") or node.name), taken)
+                continue
+            # A name is free again when what it stood for is used no more.
+            in_use = {name for name, last in last_line.items() if last > line_of[node]}
+            names[node] = _free(identifier(self._stem(node)), taken | in_use)
+            last_line[names[node]] = max((line_of[user] for user in node.users), default=0)
         return names
+
+    def _stem(self, node: Node) -> str:
+        """What a step's result is called after: a part of a layer (`query`), or else the layer."""
+        part = node
+        while part.op == "call_method" and part.args[0].meta.get("layer") == part.meta.get("layer"):  # type: ignore[union-attr]
+            part = part.args[0]  # type: ignore[assignment]
+        if part.op == "call_module" and "." in str(part.target):
+            return str(part.target).rpartition(".")[2]
+        return str(node.meta.get("layer") or node.name)
 
     def _expression(self, node: Node) -> tuple[str, int]:
         if node.op == "call_module":
@@ -217,5 +274,4 @@ def _free(name: str, taken: set[str]) -> str:
     free, i = name, 1
     while free in taken:
         free, i = f"{name}_{i}", i + 1
-    taken.add(free)
     return free
