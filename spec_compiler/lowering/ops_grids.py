@@ -55,10 +55,10 @@ def Meshgrid(op: OpCall, *x: Proxy, indexing: str) -> Any:
 
 @lowering
 def UnravelIndex(op: OpCall, indices: Proxy, *, shape: Sequence[int]) -> Any:
-    places = []
-    for n in reversed(shape):
-        places.append(indices % n)
-        indices = indices // n
+    places = [indices % shape[-1]]
+    for i in range(len(shape) - 1, 0, -1):
+        indices = indices // shape[i]
+        places.append(indices % shape[i - 1])
     return tuple(reversed(places))
 
 
