@@ -10,8 +10,8 @@ import keras
 from keras.src.applications import nasnet
 
 NAMES = [name for name in dir(keras.applications) if name[0].isupper()]
-QUICK = ["MobileNetV2", "EfficientNetB0", "DenseNet121", "InceptionResNetV2"]
-"""Those that every run of the tests looks at: in a row, with squeeze and excitation, concatenated, layers of its own."""
+QUICK = ["MobileNetV2", "EfficientNetB0", "DenseNet121", "InceptionResNetV2", "MobileNetV3Small"]
+"""Those that every run of the tests looks at: in a row, with squeeze and excitation, concatenated, layers of its own, operations."""
 
 
 def make(name: str, **options: Any) -> keras.Model:

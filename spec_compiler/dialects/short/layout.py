@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -20,7 +21,7 @@ class _Dumper(Dumper):
 
 def dump(document: dict[str, Any]) -> str:
     """The YAML of a document that `writer.write` made."""
-    root = _Dumper("", sort_keys=False).represent_data(document)
+    root: Any = _Dumper(io.StringIO(), sort_keys=False).represent_data(document)
     _lay_out_model(root, document)
     return yaml.serialize(root, Dumper=_Dumper, allow_unicode=True, width=120)
 

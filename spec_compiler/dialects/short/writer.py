@@ -329,6 +329,8 @@ def _is_list(value: Any) -> bool:
 def _input(layer: LayerSpec) -> Any:
     """An input's shape, or a mapping where there is more to say."""
     assert isinstance(layer, InputLayer)
+    if not layer.batch_shape:
+        raise _unsupported(f"input {show(layer.name)}, which has no batch axis")
     batch, *shape = layer.batch_shape
     options = given(layer, leave_out=("name", "batch_shape"))
     if batch is not None:
