@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from spec_compiler.cli.main import run
+from spec_compiler.models import load_model
 
 ROOT = Path(__file__).resolve().parents[2]
 NET = """\
@@ -134,6 +135,16 @@ def test_trained_model_is_evaluated_and_asked(here, capsys, data):
         rows = list(csv.reader(printed.splitlines()))
         assert rows[0] == ["price"] and list(arrays) == ["price"]
         np.testing.assert_array_equal(np.array(rows[1:], dtype="float32"), arrays["price"])
+
+
+@pytest.mark.parametrize(("arguments", "equal"), [(["--seed", "7"], True), ([], False)])
+def test_seed_makes_the_same_weights(here, arguments, equal):
+    Path("net.yaml").write_text(NET.replace("OPTIMIZER", "adam").replace(", seed: 0", ""))
+    trained = []
+    for name in ("a.safetensors", "b.safetensors"):
+        assert run(["train", "net.yaml", "--data", "good.npz", "-q", "-o", name, *arguments]) == 0
+        trained.append(load_model(name).get_weights())
+    assert all(np.array_equal(a, b) for a, b in zip(*trained, strict=True)) == equal
 
 
 def test_loss_that_is_not_finite_is_said_once_and_no_model_written(here, capsys):

@@ -142,3 +142,12 @@ def test_source_computes_what_the_module_does(make):
     pairs = zip(ours, theirs, strict=True) if isinstance(ours, list) else [(ours, theirs)]
     for a, b in pairs:
         assert torch.equal(a, b)
+
+
+def test_readme_shows_what_is_emitted():
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    written, shown = (
+        readme.split("```yaml\n", 1)[1].split("```", 1)[0],
+        readme.split("```python\n", 1)[1].split("```", 1)[0],
+    )
+    assert emit(parse_spec(written, "readme.yaml")).endswith(f"\n\n\n{shown}")
