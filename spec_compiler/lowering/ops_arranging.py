@@ -73,7 +73,7 @@ def BroadcastTo(op: OpCall, x: Proxy, *, shape: Sequence[int]) -> Any:
 
 @lowering
 def Tile(op: OpCall, x: Proxy, *, repeats: Any) -> Any:
-    return x.tile(*((repeats,) if isinstance(repeats, int) else repeats))
+    return x if repeats == () else x.tile(*((repeats,) if isinstance(repeats, int) else repeats))
 
 
 @lowering

@@ -291,10 +291,10 @@ lower_each({"Cast": None, "ConvertToTensor": None, "Array": None}, _cast)
 
 
 @lowering
-def SaturateCast(op: OpCall, x: Proxy, *, dtype: str) -> Any:
+def SaturateCast(op: OpCall, x: Proxy, *, dtype: str | None) -> Any:
     """Cast, what is out of the dtype's range clipped to it."""
-    least, most = _limits(dtype, op.type(x).dtype)
-    return op.cast(op.typed(torch.clamp(x, least, most), op.type(x)), dtype)
+    least, most = _limits(op.dtype, op.type(x).dtype)
+    return op.cast(op.typed(torch.clamp(x, least, most), op.type(x)), op.dtype)
 
 
 def _limits(dtype: str, of: str) -> tuple[Any, Any]:

@@ -61,5 +61,6 @@ def istft(
     size = (count - 1) * sequence_stride + fft_length
     y = F.fold(frames.mT, (1, size), (1, fft_length), stride=(1, sequence_stride)).reshape(*batch, size)
     start = fft_length // 2 if center else 0
-    end = size - start if length is None else start + length
-    return y[..., start:end]
+    if length is None:
+        return y[..., start : size - start]
+    return F.pad(y[..., start : start + length], (0, max(start + length - size, 0)))

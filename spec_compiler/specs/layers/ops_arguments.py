@@ -80,7 +80,8 @@ def _axes(value: Any) -> Any:
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= FLOAT32:
         raise ValueError("expected a number that float32 can hold")
-    return value
+    # What is no int64 is none to torch.
+    return value if abs(value) < 2**63 else float(value)
 
 
 def _numbers(value: Any) -> tuple[float, ...]:
@@ -103,8 +104,8 @@ def _text(value: Any) -> str:
 
 def _dtype(value: Any) -> str | None:
     if isinstance(value, dict) and isinstance(value.get("config"), dict):
-        value = value["config"].get("name")
-    if value is None or (value in DTYPES and not value.startswith("mixed") and value != "string"):
+        value = value["config"].get("name", value)
+    if value is None or (isinstance(value, str) and value in DTYPES and not value.startswith("mixed") and value != "string"):
         return value  # type: ignore[no-any-return]
     raise ValueError("expected a dtype, as float32 or int32")
 

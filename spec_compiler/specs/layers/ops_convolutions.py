@@ -140,6 +140,8 @@ def _convolved(
     dims, _ = spatial(inputs.shape, data_format)
     steps = each(strides, len(dims), "strides")
     dilations = each(dilation, len(dims), "dilation_rate")
+    if max(dilations) > 1:
+        require_floats(inputs)
     windows = zip(dims, kernel, steps, dilations, strict=True)
     return tuple(convolved(n, k or 1, s, d, padding) for n, k, s, d in windows)
 

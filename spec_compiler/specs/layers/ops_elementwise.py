@@ -284,6 +284,8 @@ def Cast(x: TensorType, *, dtype: DType) -> TensorType:
 
 @core.having("any")
 def SaturateCast(x: TensorType, *, dtype: DType) -> TensorType:
+    if "complex" in x.dtype or "complex" in (dtype or ""):
+        raise ShapeError("complex numbers have no range to be clipped to")
     return TensorType(x.shape, dtype or x.dtype)
 
 

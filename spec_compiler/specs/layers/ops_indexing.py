@@ -5,6 +5,7 @@ What they compute: https://keras.io/api/ops/numpy/, https://keras.io/api/ops/cor
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from spec_compiler.specs.layers.ops_arguments import DType, Lengths, Size
@@ -176,18 +177,31 @@ def ScatterUpdate(
     return inputs
 
 
-def _require_updates(indices: TensorType, values: TensorType, shape: Shape) -> None:
+def _require_updates(indices: TensorType | Array, values: TensorType, shape: Shape) -> None:
     require_ints(indices)
     if not indices.shape:
         raise ShapeError("indices are of shape (updates, axes)")
     depth = indices.shape[-1]
     if depth is None or not 1 <= depth <= len(shape):
         raise ShapeError(f"indices of shape {show(indices.shape)} do not name places of a tensor of rank {len(shape)}")
+    if isinstance(indices, Array):
+        # One column an axis.
+        for axis, places in enumerate(zip(*_rows(indices.values), strict=True)):
+            _require_places(Array(places, indices.dtype), shape[axis])
     wanted = (*indices.shape[:-1], *shape[depth:])
     if len(values.shape) != len(wanted):
         raise ShapeError(f"values are of shape {show(wanted)}, got {show(values.shape)}")
     for a, b in zip(values.shape, wanted, strict=True):
         merged(a, b)
+
+
+def _rows(values: Any) -> Iterator[tuple[int, ...]]:
+    """The innermost tuples of nested ones."""
+    if values and isinstance(values[0], tuple):
+        for value in values:
+            yield from _rows(value)
+    else:
+        yield values
 
 
 # Codes of classes.

@@ -238,7 +238,7 @@ def TopK(x: TensorType, *, k: Size, sorted: bool = True) -> list[TensorType]:
 def InTopK(targets: TensorType, predictions: TensorType, *, k: Size) -> TensorType:
     if len(predictions.shape) != 2 or len(targets.shape) != 1:
         raise ShapeError("it takes targets of rank 1 and predictions of rank 2")
-    return TensorType(targets.shape, "bool")
+    return TensorType((merged(targets.shape[0], predictions.shape[0]),), "bool")
 
 
 @op.having(function="searchsorted")

@@ -100,3 +100,13 @@ def test_rearrange_takes_unknown_lengths(pattern: str, lengths: dict[str, int]) 
 def test_rearrange_says_what_does_not_suit(pattern: str, lengths: dict[str, int], fault: str) -> None:
     with pytest.raises(ShapeError, match=re.escape(fault)):
         arrangement((None, 6), pattern, lengths)
+
+
+@pytest.mark.parametrize("sequence_length", [6, 8])
+def test_istft_fills_up_to_its_length(sequence_length: int) -> None:
+    # Keras says so, and on torch gives what there is.
+    x = [torch.randn(6, 5, generator=torch.Generator().manual_seed(i)) for i in range(2)]
+    whole, cut = (computed(lambda a, b, n=n: ops.istft((a, b), sequence_length, 2, 8, length=n), *x) for n in (30, 9))
+    assert whole.shape == (30,)
+    torch.testing.assert_close(whole[:9], cut)
+    assert not whole[18:].any()
