@@ -80,7 +80,7 @@ def _signature(operation: Operation) -> inspect.Signature:
     for name in names:
         parameter = by_name[name].replace(annotation=Any)
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            kind = parameter.POSITIONAL_OR_KEYWORD
+            kind: Any = parameter.POSITIONAL_OR_KEYWORD
             if starred and name not in operation.order:
                 kind = parameter.KEYWORD_ONLY
             parameter = parameter.replace(kind=kind)
@@ -97,7 +97,7 @@ def _listed(parameter: inspect.Parameter, value: Any) -> Any:
 
 def _placed(operation: Operation, arguments: dict[str, Any]) -> Any:
     args: list[Any] = []
-    kwargs = {}
+    kwargs: dict[str, Any] = {}
     for parameter in operation.inputs:
         value = arguments[parameter.name]
         if parameter.kind is parameter.VAR_POSITIONAL:
