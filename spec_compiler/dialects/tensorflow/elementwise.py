@@ -261,3 +261,31 @@ def imag(to: Builder, input: Any) -> Any:
 @tf("math.angle")
 def angle(to: Builder, input: Any) -> Any:
     return to.op("Angle", input)
+
+
+def _casts(name: str, dtype: str) -> None:
+    tf(f"compat.v1.to_{name}")(lambda to, x: to.op("Cast", x, dtype=dtype))
+
+
+for _name, _dtype in (("float", "float32"), ("double", "float64"), ("int32", "int32"), ("int64", "int64")):
+    _casts(_name, _dtype)
+
+
+@tf("compat.v1.div")
+def div(to: Builder, x: Any, y: Any) -> Any:
+    # Python 2's division: whole numbers give whole numbers.
+    tensor = next(tensors_in([x, y]), None)
+    return to.op("TrueDivide" if tensor is None or is_float(to.dtype(tensor)) else "FloorDivide", x, y)
+
+
+@tf("math.polyval")
+def polyval(to: Builder, coeffs: Any, x: Any) -> Any:
+    total, *others = coeffs if isinstance(coeffs, list) else [coeffs]
+    for one in others:
+        total = to.op("Add", to.op("Multiply", total, x), one)
+    return total
+
+
+@tf("ensure_shape")
+def ensure_shape(to: Builder, x: Any, shape: Any) -> Any:
+    return to.op("Copy", x)

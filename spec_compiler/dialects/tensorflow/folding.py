@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import reduce
+from itertools import zip_longest
 from typing import Any
 
 from spec_compiler.dialects.tensorflow.values import Dim, Refusal
 from spec_compiler.specs.shapes import product
 
 MAX_ELEMENTS = 2**20
-"""No constant is larger."""
+MAX_COMPUTED = 2**16
+"""No constant that is worked out of others is."""
+MAX_RANK = 16
+"""No constant has more axes."""
+MAX_NUMBER = 2**63
+"""No whole number is larger: each product would be twice as long as the one before."""
 
 _EXACT: dict[str, Callable[..., Any]] = {
     "Add": operator.add,
@@ -65,13 +71,24 @@ _REDUCTIONS: dict[str, Callable[[list[Any]], Any]] = {
 def folded(name: str, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     """What Keras's operation `name` gives for constants; Refusal where that is not known beforehand."""
     if name in _NUMBERS:
+        shapes = [shape(x) for x in args]
+        require_small((max(column) for column in zip_longest(*map(reversed, shapes), fillvalue=1)), MAX_COMPUTED)
         return _elementwise(name, *args)
     if name in _REDUCTIONS:
         return _reduced(name, args[0], **settings)
     function = _LISTS.get(name)
     if function is None:
         raise Refusal("it depends on no input of the model")
-    return function(*args, **settings)
+    result = function(*args, **settings)
+    require_small(shape(result), MAX_COMPUTED)
+    return result
+
+
+def require_small(lengths: Iterable[int], most: int = MAX_ELEMENTS) -> None:
+    """Refusal of a constant of so many elements or axes that a file can only mean harm."""
+    found = list(lengths)
+    if len(found) > MAX_RANK or (product(found) or 0) > most:
+        raise Refusal(f"a constant of more than {most} elements, or {MAX_RANK} axes")
 
 
 def _elementwise(name: str, *operands: Any) -> Any:
@@ -92,12 +109,14 @@ def _on_numbers(name: str, *xs: Any) -> Any:
     if not all(isinstance(x, (int, float)) for x in xs):
         raise Refusal("constants that are no numbers")
     try:
-        if name == "Power" and all(isinstance(x, int) for x in xs) and abs(xs[0]) < 2**16 and 0 <= xs[1] < 64:
-            return xs[0] ** xs[1]
         result = _NUMBERS[name](*xs)
     except (ArithmeticError, ValueError) as error:
         raise Refusal(f"arithmetic on its constants fails: {error}") from None
-    return float(result) if name in _KEPT_FLOAT else result
+    if name in _KEPT_FLOAT or (name == "Power" and all(isinstance(x, int) for x in xs) and result.is_integer()):
+        result = float(result) if name in _KEPT_FLOAT else int(result)
+    if abs(result) >= MAX_NUMBER and (isinstance(result, int) or not math.isfinite(result)):
+        raise Refusal("arithmetic on its constants leads beyond all bounds")
+    return result
 
 
 def _on_lengths(name: str, *xs: Any) -> Dim:
@@ -105,7 +124,8 @@ def _on_lengths(name: str, *xs: Any) -> Dim:
         raise Refusal("it computes with a length that is known only from the data")
     marked = [x.with_batch if isinstance(x, Dim) else x for x in xs]
     try:
-        return Dim(None if None in marked else _EXACT[name](*marked))
+        found = None if None in marked else _EXACT[name](*marked)
+        return Dim(found if found is not None and abs(found) < MAX_NUMBER else None)
     except ArithmeticError as error:
         raise Refusal(f"arithmetic on its constants fails: {error}") from None
 
@@ -211,8 +231,7 @@ def reshaped(x: Any, lengths: list[int]) -> Any:
 
 def filled(lengths: list[int], value: Any) -> Any:
     """A constant of that shape, the same number everywhere."""
-    if (product(lengths) or 0) > MAX_ELEMENTS:
-        raise Refusal(f"a constant of more than {MAX_ELEMENTS} elements")
+    require_small(lengths)
     for n in reversed(lengths):
         value = [value] * n
     return value

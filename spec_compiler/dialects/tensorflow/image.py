@@ -6,6 +6,7 @@ from typing import Any
 
 from spec_compiler.dialects.tensorflow.builder import Builder
 from spec_compiler.dialects.tensorflow.elementwise import known_dtype
+from spec_compiler.dialects.tensorflow.folding import require_small
 from spec_compiler.dialects.tensorflow.resizing import weights
 from spec_compiler.dialects.tensorflow.table import tf
 from spec_compiler.dialects.tensorflow.values import Dim, Refusal, number, whole, wholes
@@ -272,6 +273,7 @@ _SOBEL = [[-1.0, -2.0, -1.0], [0.0, 0.0, 0.0], [1.0, 2.0, 1.0]]
 def sobel_edges(to: Builder, image: Any) -> Any:
     # Keras's operation of that name puts zeros around the image; TensorFlow's mirrors it.
     channels = whole(to.lengths(image)[-1], "the number of channels")
+    require_small([3, 3, channels])
     around = to.op("Pad", image, pad_width=[[0, 0], [1, 1], [1, 1], [0, 0]], mode="reflect")
     kernels = (
         [[[[weight]] * channels for weight in row] for row in rows] for rows in (_SOBEL, zip(*_SOBEL, strict=True))
@@ -289,3 +291,36 @@ def total_variation(to: Builder, images: Any) -> Any:
     )
     sums = [to.op("Sum", to.op("Absolute", one), axis=[-3, -2, -1]) for one in (rows, columns)]
     return to.op("Add", *sums)
+
+
+_YUV = [[0.299, -0.14714119, 0.61497538], [0.587, -0.28886916, -0.51496512], [0.114, 0.43601035, -0.10001026]]
+_RGB = [[1.0, 1.0, 1.0], [0.0, -0.394642334, 2.03206185], [1.13988303, -0.58062185, 0.0]]
+
+
+@tf("image.rgb_to_yuv")
+def rgb_to_yuv(to: Builder, images: Any) -> Any:
+    return to.op("Matmul", images, _YUV)
+
+
+@tf("image.yuv_to_rgb")
+def yuv_to_rgb(to: Builder, images: Any) -> Any:
+    return to.op("Matmul", images, _RGB)
+
+
+@tf("image.psnr")
+def psnr(to: Builder, a: Any, b: Any, max_val: Any) -> Any:
+    error = to.op("Mean", to.op("Square", to.op("Subtract", a, b)), axis=[-3, -2, -1])
+    return to.op("Multiply", to.op("Log10", to.op("TrueDivide", number(max_val, "max_val") ** 2, error)), 10.0)
+
+
+@tf("image.resize_with_pad")
+def resize_with_pad(
+    to: Builder, image: Any, target_height: Any, target_width: Any, method: Any = "bilinear", antialias: Any = False
+) -> Any:
+    targets = (whole(target_height, "target_height"), whole(target_width, "target_width"))
+    lengths = [whole(n, "the size of the images") for n in to.lengths(image)[-3:-1]]
+    ratio = max(n / m for n, m in zip(lengths, targets, strict=True))
+    size = [int(n / ratio) for n in lengths]
+    before = [max(0, int((m - n / ratio) / 2)) for n, m in zip(lengths, targets, strict=True)]
+    small = resized(to, image, size, _method(method), antialias=bool(antialias))
+    return _padded(to, small, [[b, m - b - n] for b, m, n in zip(before, targets, size, strict=True)])

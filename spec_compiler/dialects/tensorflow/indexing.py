@@ -202,3 +202,36 @@ def searchsorted(to: Builder, sorted_sequence: Any, values: Any, side: Any = "le
 @tf("scatter_nd")
 def scatter_nd(to: Builder, indices: Any, updates: Any, shape: Any) -> Any:
     return to.op("Scatter", indices, updates, shape=wholes(shape, "a length"))
+
+
+@tf("tensor_scatter_nd_update")
+def tensor_scatter_nd_update(to: Builder, tensor: Any, indices: Any, updates: Any) -> Any:
+    return to.op("ScatterUpdate", tensor, _indices(indices), updates)
+
+
+@tf("tensor_scatter_nd_add")
+def tensor_scatter_nd_add(to: Builder, tensor: Any, indices: Any, updates: Any) -> Any:
+    return to.op("ScatterUpdate", tensor, _indices(indices), updates, reduction="add")
+
+
+@tf("gather_nd")
+def gather_nd(to: Builder, params: Any, indices: Any, batch_dims: Any = 0) -> Any:
+    """Rows by the places of their first axes, which are one place in the rows of all of them."""
+    if whole(batch_dims, "batch_dims") != 0:
+        raise Refusal("lookups in batches cannot be said in keras.ops")
+    depth = whole(to.shape(indices)[-1], "the number of axes")
+    lengths = to.lengths(params)
+    rest = wholes(lengths[depth:], "a length")
+    strides = [1] * depth
+    for i in range(depth - 2, -1, -1):
+        strides[i] = strides[i + 1] * whole(lengths[i + 1], "a length")
+    rows = to.op("Reshape", params, newshape=[-1, *rest])
+    if not isinstance(indices, Tensor):
+        return to.op("Take", rows, _indices(_rows(indices, strides)), axis=0)
+    return to.op("Take", rows, to.op("Sum", to.op("Multiply", indices, strides), axis=-1), axis=0)
+
+
+def _rows(indices: list[Any], strides: list[int]) -> Any:
+    if indices and isinstance(indices[0], list):
+        return [_rows(one, strides) for one in indices]
+    return sum(whole(i, "an index") * stride for i, stride in zip(indices, strides, strict=True))

@@ -82,7 +82,9 @@ def read_layer(item: Item, name: str | None, reporter: Reporter) -> TensorFlowCa
         known = table.find(function) is not None
         near = did_you_mean(function, table.names())
     if not known:
-        reporter.report(UNSUPPORTED, f"TensorFlow's operation {show(function)} cannot be built", item.path, help=near)
+        why = table.refusal(function)
+        message = f"TensorFlow's operation {show(function)} cannot be built" + (f": {why}" if why else "")
+        reporter.report(UNSUPPORTED, message, item.path, help=None if why else near)
         return None
     if name is None:
         message = (

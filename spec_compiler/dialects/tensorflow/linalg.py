@@ -6,6 +6,7 @@ from typing import Any
 
 from spec_compiler.dialects.tensorflow.builder import Builder
 from spec_compiler.dialects.tensorflow.elementwise import known_dtype
+from spec_compiler.dialects.tensorflow.folding import require_small
 from spec_compiler.dialects.tensorflow.table import tf
 from spec_compiler.dialects.tensorflow.values import Refusal, Tensor, axes, number, tensors_in, whole
 from spec_compiler.specs.layers.merging import Dot
@@ -108,6 +109,7 @@ def diag(
     n = to.lengths(diagonal)[-1]
     if (k, num_rows, num_cols, padding_value) != (0, -1, -1, 0) or not isinstance(n, int):
         raise Refusal("a diagonal beside the main one, or of a length that only the data tell")
+    require_small([n, n])
     unit = [[float(i == j) for j in range(n)] for i in range(n)]
     return to.op("Multiply", to.op("ExpandDims", diagonal, axis=-1), to.op("Cast", unit, dtype=to.dtype(diagonal)))
 
@@ -190,3 +192,37 @@ def backend_l2_normalize(to: Builder, x: Any, axis: Any = None) -> Any:
 def clip_by_norm(to: Builder, t: Any, clip_norm: Any, axes: Any = None) -> Any:
     length = norm(to, t, axis=axes, keepdims=True)
     return to.op("TrueDivide", to.op("Multiply", t, clip_norm), to.op("Maximum", length, clip_norm))
+
+
+@tf("linalg.normalize")
+def normalize(to: Builder, tensor: Any, ord: Any = "euclidean", axis: Any = None) -> Any:
+    length = norm(to, tensor, ord, axis, True)
+    return [to.op("TrueDivide", tensor, length), length]
+
+
+@tf("linalg.qr")
+def qr(to: Builder, input: Any, full_matrices: Any = False) -> Any:
+    return to.ops("Qr", input, mode="complete" if full_matrices else "reduced")
+
+
+@tf("linalg.svd")
+def svd(to: Builder, tensor: Any, full_matrices: Any = False, compute_uv: Any = True) -> Any:
+    if not compute_uv:
+        return to.op("SVD", tensor, compute_uv=False)
+    left, values, right = to.ops("SVD", tensor, full_matrices=bool(full_matrices))
+    return [values, left, turned(to, right)]
+
+
+@tf("linalg.eigh")
+def eigh(to: Builder, tensor: Any) -> Any:
+    return to.ops("Eigh", tensor)
+
+
+@tf("linalg.eigvalsh")
+def eigvalsh(to: Builder, tensor: Any) -> Any:
+    return to.ops("Eigh", tensor)[0]
+
+
+@tf("linalg.matrix_rank")
+def matrix_rank(to: Builder, a: Any, tol: Any = None, validate_args: Any = False) -> Any:
+    return to.op("MatrixRank", a, tol=None if tol is None else number(tol, "tol"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from spec_compiler.dialects.tensorflow.arrays import order_of_axes
 from spec_compiler.dialects.tensorflow.builder import Builder
-from spec_compiler.dialects.tensorflow.folding import reshaped
+from spec_compiler.dialects.tensorflow.folding import require_small, reshaped
 from spec_compiler.dialects.tensorflow.table import tf
 from spec_compiler.dialects.tensorflow.values import Refusal, Tensor, number, whole
 from spec_compiler.specs.layers.regularization import Dropout
@@ -143,6 +143,7 @@ def local_response_normalization(
     n = to.lengths(input)[-1]
     if not isinstance(n, int) or radius > 32:
         raise Refusal("a number of channels that only the data tell, or a radius of more than 32")
+    require_small([n, n])
     # Channels within the radius: a product with a banded matrix of ones.
     band = [[float(abs(i - j) <= radius) for j in range(n)] for i in range(n)]
     squares = to.op("Matmul", to.op("Square", input), band)

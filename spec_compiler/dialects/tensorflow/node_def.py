@@ -96,7 +96,7 @@ class _Text(str):
 
 
 _TOKEN = re.compile(
-    r'\s*(?:#[^\n]*)?(?:(?P<text>"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\')|(?P<word>[\w.+-]+)|(?P<mark>[{}<>:;,\[\]]))',
+    r'(?:\s|#[^\n]*)*+(?:(?P<text>"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\')|(?P<word>[\w.+-]+)|(?P<mark>[{}<>:;,\[\]])|$)',
     re.S,
 )
 
@@ -114,30 +114,31 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._tokens: list[Any] = []
         at = 0
-        while at < len(text.rstrip()):
+        while at < len(text):
             found = _TOKEN.match(text, at)
             if found is None:
                 raise Refusal("`node_def` is in no known form")
             at = found.end()
             quoted = found["text"]
-            self._tokens.append(_Text(quoted[1:-1]) if quoted else found["word"] or found["mark"])
+            token = _Text(quoted[1:-1]) if quoted else found["word"] or found["mark"]
+            self._tokens += [] if token is None else [token]
         self._tokens.reverse()
 
     def message(self, depth: int = 0) -> dict[str, Any]:
         """Fields up to the closing brace; repeated ones as lists, the entries of `attr` as one mapping."""
-        found: dict[str, Any] = {}
+        found: dict[str, list[Any]] = {}
+        attributes: dict[str, Any] = {}
         while self._tokens and self._tokens[-1] not in ("}", ">"):
             key = self._tokens.pop()
             value = self._value(depth)
             if key == "attr" and isinstance(value, dict):
-                found.setdefault("attr", {})[str(value.get("key"))] = value.get("value")
-            elif key in found:
-                found[key] = [*(found[key] if isinstance(found[key], list) else [found[key]]), value]
+                attributes[str(value.get("key"))] = value.get("value")
             else:
-                found[key] = value
+                found.setdefault(key, []).extend(value if isinstance(value, list) else [value])
             while self._tokens and self._tokens[-1] in (",", ";"):
                 self._tokens.pop()
-        return found
+        fields: dict[str, Any] = {key: values[0] if len(values) == 1 else values for key, values in found.items()}
+        return {**fields, "attr": attributes} if attributes else fields
 
     def _value(self, depth: int) -> Any:
         if self._tokens and self._tokens[-1] == ":":

@@ -110,6 +110,10 @@ Slice: slice input_ begin size
 GatherV2: gather params indices axis
 Gather: gather params indices
 ResourceGather: gather params indices
+GatherNd: gather_nd params indices
+TensorScatterUpdate: tensor_scatter_nd_update tensor indices updates
+TensorScatterAdd: tensor_scatter_nd_add tensor indices updates
+EnsureShape: ensure_shape x
 OneHot: one_hot indices depth on_value off_value
 ScatterNd: scatter_nd indices updates shape
 Shape: shape input

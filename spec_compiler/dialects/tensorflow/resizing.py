@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from spec_compiler.dialects.tensorflow.folding import require_small
 from spec_compiler.dialects.tensorflow.values import Refusal
-
-MAX_WEIGHTS = 2**20
 
 
 def _triangle(x: float) -> float:
@@ -56,8 +55,7 @@ def weights(
     method: str, n: int, m: int, align_corners: bool = False, half_pixel: bool = True, antialias: bool = False
 ) -> list[list[float]]:
     """The weight of each of `n` pixels in each of `m`: (m, n)."""
-    if n * m > MAX_WEIGHTS:
-        raise Refusal(f"weights of more than {MAX_WEIGHTS} pixels")
+    require_small([n, m])
     scale = (n - 1) / (m - 1) if align_corners and m > 1 else n / m
     if method == "area":
         return [_area(i * scale, min((i + 1) * scale, n), n) for i in range(m)]

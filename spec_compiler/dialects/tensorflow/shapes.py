@@ -6,7 +6,7 @@ from typing import Any
 
 from spec_compiler.dialects.tensorflow.builder import Builder
 from spec_compiler.dialects.tensorflow.elementwise import known_dtype
-from spec_compiler.dialects.tensorflow.folding import MAX_ELEMENTS, filled, reshaped
+from spec_compiler.dialects.tensorflow.folding import filled, require_small, reshaped
 from spec_compiler.dialects.tensorflow.table import tf
 from spec_compiler.dialects.tensorflow.values import Dim, Refusal, Tensor, is_tensor, number, whole, wholes
 from spec_compiler.specs.layers.reshaping import Reshape
@@ -114,8 +114,7 @@ def _zeros(to: Builder, lengths: list[int | Dim], dtype: str) -> Tensor:
     if dim.tensor is None:
         raise Refusal("it computes with a length that is known only from the data")
     known = [1 if n is dim else whole(n, "a length") for n in lengths]
-    if (product(known) or 0) > MAX_ELEMENTS:
-        raise Refusal(f"a constant of more than {MAX_ELEMENTS} elements a sample")
+    require_small(known)
     key = [slice(None) if i == dim.axis else 0 for i in range(to.rank(dim.tensor))]
     column = to.op("Reshape", to.op("GetItem", dim.tensor, key), newshape=[-1 if n is dim else 1 for n in lengths])
     column = to.op("ZerosLike", column, dtype=dtype)
@@ -175,8 +174,7 @@ def arange(to: Builder, start: Any, limit: Any = None, delta: Any = 1, dtype: An
     if ends[2] == 0:
         raise Refusal("a range in steps of 0")
     count = max(0, -int(-((ends[1] - ends[0]) / ends[2]) // 1))
-    if count > MAX_ELEMENTS:
-        raise Refusal(f"a constant of more than {MAX_ELEMENTS} elements")
+    require_small([count])
     found: Any = [ends[0] + i * ends[2] for i in range(count)]
     return found if dtype is None else to.op("Cast", found, dtype=known_dtype(dtype))
 
@@ -185,8 +183,9 @@ def arange(to: Builder, start: Any, limit: Any = None, delta: Any = 1, dtype: An
 def eye(to: Builder, num_rows: Any, num_columns: Any = None, batch_shape: Any = None, dtype: Any = "float32") -> Any:
     rows = whole(num_rows, "num_rows")
     columns = rows if num_columns is None else whole(num_columns, "num_columns")
-    if batch_shape or rows * columns > MAX_ELEMENTS:
-        raise Refusal("a batch of unit matrices, or one too large")
+    if batch_shape:
+        raise Refusal("a batch of unit matrices")
+    require_small([rows, columns])
     return to.op("Cast", [[float(i == j) for j in range(columns)] for i in range(rows)], dtype=known_dtype(dtype))
 
 

@@ -27,6 +27,39 @@ F = TypeVar("F", bound=Callable[..., Any])
 FAMILIES = ["elementwise", "reductions", "arrays", "indexing", "shapes", "linalg", "nn", "convolutions", "image"]
 """The files of the table."""
 
+_RANDOM = "it is random in inference too"
+_DATA = "the length of what it gives is known only from the data"
+_PYTHON = "it runs functions that are not in the file"
+
+REFUSED = {
+    **dict.fromkeys(
+        ["boolean_mask", "unique", "unique_with_counts", "dynamic_partition", "image.non_max_suppression"], _DATA
+    ),
+    **dict.fromkeys(
+        ["Where", "Unique", "UniqueV2", "NonMaxSuppressionV3", "NonMaxSuppressionV4", "DynamicPartition"], _DATA
+    ),
+    **dict.fromkeys(
+        ["map_fn", "vectorized_map", "while_loop", "cond", "scan", "foldl", "foldr", "switch_case"], _PYTHON
+    ),
+    **dict.fromkeys(
+        ["py_function", "numpy_function", "PyFunc", "EagerPyFunc", "While", "If", "StatelessWhile"], _PYTHON
+    ),
+    **dict.fromkeys(
+        ["RandomStandardNormal", "RandomUniform", "TruncatedNormal", "Multinomial", "RandomShuffle"], _RANDOM
+    ),
+}
+"""Functions and raw operations that cannot be built, and why."""
+
+
+def refusal(name: str) -> str | None:
+    """Why a function cannot be built; None where there is nothing more to say than that it is not in the table."""
+    if "random" in name.split(".") or name.rpartition(".")[2].startswith(
+        ("random_", "stateless_random", "truncated_normal")
+    ):
+        return _RANDOM
+    return REFUSED.get(name.removeprefix("compat.v1."))
+
+
 _functions: dict[str, Callable[..., Any]] = {}
 
 _SYNONYMS = {

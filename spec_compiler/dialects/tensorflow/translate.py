@@ -76,6 +76,7 @@ class _Translation:
         self.reporter = reporter
         self.layers = {str(placed.layer.name): placed for placed in spec.placed}
         self.names = set(self.layers)
+        self.counts: dict[str, int] = {}
         self.results: dict[_Key, list[Any] | None] = {}
         """The outputs of each call: tensors, or constants; None for a faulty one."""
         self.made: dict[_Key, list[Made]] = {}
@@ -213,16 +214,20 @@ class _Translation:
         results = [t.made for t in outputs if isinstance(t, Tensor) and any(t.made is one for one in made)]
         for one in made:
             one.layer._path = layer.path
-            if results and one is results[-1] and key[1] == 0:
+            if results and one is results[-1] and key[1] == 0 and "/" not in str(layer.name):
                 one.layer.name = layer.name
                 continue
-            stem = f"{layer.name}_{snake_case(one.layer.class_name)}"
-            name, n = stem, 0
-            while name in self.names:
-                n += 1
-                name = f"{stem}_{n}"
-            self.names.add(name)
-            one.layer.name = name
+            # Keras 3 has no names with a slash, as raw operations have.
+            stem = f"{layer.name}_{snake_case(one.layer.class_name)}".replace("/", "_")
+            one.layer.name = self._new_name(stem)
+
+    def _new_name(self, stem: str) -> str:
+        name = stem
+        while name in self.names:
+            self.counts[stem] = self.counts.get(stem, 0) + 1
+            name = f"{stem}_{self.counts[stem]}"
+        self.names.add(name)
+        return name
 
 
 def _flat(value: Any) -> list[Any]:
