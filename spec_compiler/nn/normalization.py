@@ -40,15 +40,23 @@ class MovingStatistics(nn.modules.batchnorm._BatchNorm):
         n = x.numel() // x.shape[1]
         if not training or self.frozen:
             return F.batch_norm(x, mean, variance, self.weight, self.bias, eps=self.eps)
+        if n == 1 or not self.eps:
+            # torch refuses a single value a channel, whose variance is 0, and an eps of 0.
+            variance, mean = torch.var_mean(x, [0, *range(2, x.dim())], correction=0)
+            self.update(mean.detach(), variance.detach())
+            return self.affine_of(x, mean, variance)
         mean, variance = torch.zeros_like(mean), torch.zeros_like(variance)
-        if n == 1:
-            # torch refuses a single value a channel, whose mean is itself and whose variance is 0.
-            y = F.batch_norm(x - x, mean, variance, self.weight, self.bias, eps=self.eps)
-            mean = x.detach().flatten()
-        else:
-            y = F.batch_norm(x, mean, variance, self.weight, self.bias, training=True, momentum=1.0, eps=self.eps)
+        y = F.batch_norm(x, mean, variance, self.weight, self.bias, training=True, momentum=1.0, eps=self.eps)
         self.update(mean, variance * ((n - 1) / n))
         return y
+
+    def affine_of(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        """`(x - mean) / sqrt(variance + eps)`, times the weight, plus the bias."""
+        shape = [1, -1] + [1] * (x.dim() - 2)
+        y = (x - mean.view(shape)) * torch.rsqrt(variance + self.eps).view(shape)
+        if self.weight is not None:
+            y = y * self.weight.view(shape)
+        return y if self.bias is None else y + self.bias.view(shape)
 
     def update(self, mean: Tensor, variance: Tensor) -> None:
         """Bring the moving statistics a step towards the batch's."""
@@ -86,10 +94,7 @@ class MaskedBatchNorm(MovingStatistics):
         mean = torch.where(mask, x, 0.0).sum(dims) / n
         variance = torch.where(mask, x - mean.view(shape), 0.0).square().sum(dims) / n
         self.update(mean.detach(), variance.detach())
-        y = (x - mean.view(shape)) * torch.rsqrt(variance + self.eps).view(shape)
-        if self.weight is not None:
-            y = y * self.weight.view(shape)
-        return y if self.bias is None else y + self.bias.view(shape)
+        return self.affine_of(x, mean, variance)
 
 
 class GroupNorm(nn.GroupNorm):

@@ -107,6 +107,13 @@ class Variable:
     dtype: str | None = None
     """None: the layer's variable dtype."""
 
+    def __post_init__(self) -> None:
+        if self.initializer is None:
+            from spec_compiler.specs.initializers import GlorotUniform
+
+            # Keras's own for a weight that is given none.
+            object.__setattr__(self, "initializer", GlorotUniform())
+
     @property
     def size(self) -> int:
         """Number of elements."""

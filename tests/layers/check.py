@@ -13,22 +13,18 @@ from typing import Any
 import keras
 import numpy as np
 import torch
-from pydantic import ValidationError
 
 from spec_compiler.codegen import emit
-from spec_compiler.diagnostics import UNSUPPORTED, Diagnostic, Reporter, SpecError
+from spec_compiler.diagnostics import UNSUPPORTED, Reporter, SpecError
 from spec_compiler.dialects.write import DIALECTS, to_json
 from spec_compiler.ir import Graph, Node, values_in
 from spec_compiler.loading import parse_spec
 from spec_compiler.lowering.lower import assign, build, parameters_of, read, weights
 from spec_compiler.lowering.to_fx import LoweredGraph, class_name, lower_graph
 from spec_compiler.passes import check
-from spec_compiler.specs import registry
 from spec_compiler.specs.base import LayerSpec
-from spec_compiler.specs.faults import report_faults
 from spec_compiler.specs.layers.attention import ProjectedAttention
-from spec_compiler.specs.layers.core import InputLayer
-from spec_compiler.specs.model import CallSpec, FunctionalSpec, ModelSpec, Placed, Ref
+from spec_compiler.specs.model import ModelSpec
 from tests.layers import keras_oracle
 from tests.layers.cases import Case
 
@@ -341,55 +337,3 @@ def check_exports(case: Case) -> None:
     for a, b, c in zip(expected, exported, compiled, strict=True):
         assert_close(b, a, "exported module")
         assert_close(c, a, "compiled module")
-
-
-def check_refused(case: Case) -> None:
-    """Assert that the case is refused by a diagnostic with its code and message; and by Keras, unless it says not."""
-    found = diagnostics_of(case)
-    hits = [d for d in found if d.code.id == case.code and str(case.message) in d.render()]
-    assert hits, f"expected {case.code} with {case.message!r}, got {[d.render() for d in found]}"
-    if case.keras_accepts is None:
-        try:
-            model, _, arrays = keras_oracle.build(case)
-            model(arrays)
-        except Exception:
-            return
-        raise AssertionError("Keras takes this")
-
-
-def diagnostics_of(case: Case) -> list[Diagnostic]:
-    """What our check says of the case."""
-    reporter = Reporter()
-    cls = registry.find("layer", case.class_name)
-    assert cls is not None
-    assert issubclass(cls, LayerSpec)
-    try:
-        layer = cls.model_validate({"name": "layer", **{k: _inner(cls, k, v) for k, v in case.arguments.items()}})
-    except ValidationError as error:
-        report_faults(error, cls, (), reporter)
-        return list(reporter.diagnostics)
-    placed, refs = [], []
-    for i, shape in enumerate(case.shapes):
-        whole = case.batch_shape or (None, *(None if a + 1 in case.unknown else n for a, n in enumerate(shape)))
-        source = InputLayer(name=f"input_{i}", batch_shape=tuple(whole), dtype=case.input_dtype)
-        placed.append(Placed(source, [CallSpec(())]))
-        refs.append(Ref(f"input_{i}"))
-    args = (refs,) if cls.takes_list else tuple(refs)
-    placed.append(Placed(layer, [CallSpec(args, dict(case.call))]))
-    check(FunctionalSpec(name="model", placed=placed, inputs=refs, outputs=Ref("layer")), reporter)
-    return list(reporter.diagnostics)
-
-
-def _inner(cls: type[LayerSpec], name: str, value: Any) -> Any:
-    """A layer inside the layer, `{ClassName: arguments}`, as a spec."""
-    if name not in cls.layer_fields:
-        return value
-    if isinstance(value, list):
-        return [_inner(cls, name, item) for item in value]
-    if isinstance(value, dict) and len(value) == 1:
-        ((class_name_, arguments),) = value.items()
-        inner = registry.find("layer", class_name_)
-        assert inner is not None
-        assert issubclass(inner, LayerSpec)
-        return inner.model_validate({k: _inner(inner, k, v) for k, v in (arguments or {}).items()})
-    return value

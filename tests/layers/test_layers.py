@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.layers.cases import Case, all_cases, bad_cases, one_a_class
-from tests.layers.check import check_exports, check_layer, check_refused
+from tests.layers.check import check_exports, check_layer
+from tests.layers.refused import check_refused
 
 # What Keras says of its own: masks it drops, copies numpy makes.
 pytestmark = [

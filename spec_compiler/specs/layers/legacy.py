@@ -1,8 +1,8 @@
 """Layers that only old Keras had, and that files of its day still hold; arguments go by Keras's later names."""
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, field_validator, model_validator
 
 from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import LayerSpec, Variable
@@ -48,6 +48,13 @@ class Highway(LayerSpec):
     """What the projection's kernel is projected onto after each step."""
     bias_constraint: ConstraintField = None
     """What the projection's bias is projected onto after each step."""
+
+    @field_validator("activation")
+    @classmethod
+    def _as_long(cls, activation: Any) -> Any:
+        if activation == "glu":
+            raise ValueError("glu halves the projection, which is to be as long as the input")
+        return activation
 
     def infer_shape(self, x: Shape) -> Shape:
         require_rank(x, 2, "Highway")

@@ -87,7 +87,7 @@ class RecurrentWeights(LayerSpec):
 
     def starting_bias(self) -> Initializer:
         """What the bias starts from."""
-        return self.bias_initializer  # type: ignore[no-any-return]
+        return self.bias_initializer or GlorotUniform()
 
 
 class BaseCell(RecurrentWeights, Units):
