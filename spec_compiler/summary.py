@@ -92,10 +92,13 @@ def summary(
     for i, row in enumerate(rows):
         _print_row(row, ends, print_fn)
         print_fn(("=" if i == len(rows) - 1 else "_") * width)
-    total = count(graph)
-    print_fn(f"Total params: {total.total:,}")
-    print_fn(f"Trainable params: {total.trainable:,}")
-    print_fn(f"Non-trainable params: {total.frozen:,}")
+    if any(value.shape is None for value in graph.inputs):
+        print_fn("Total params: ? (the first batch gives the input's shape)")
+    else:
+        total = count(graph)
+        print_fn(f"Total params: {total.total:,}")
+        print_fn(f"Trainable params: {total.trainable:,}")
+        print_fn(f"Non-trainable params: {total.frozen:,}")
     print_fn("_" * width)
 
 
@@ -144,7 +147,8 @@ def _rows(
         if isinstance(layer, InputLayer) and isinstance(graph.spec, SequentialSpec):
             continue
         kind = next((name for cls, name in CLASS_NAMES.items() if isinstance(layer, cls)), layer.class_name)
-        row = [f"{indent}{layer.name} ({kind})", _shape(layer, nodes), f"{counts.total:,}"]
+        shape = _shape(layer, nodes)
+        row = [f"{indent}{layer.name} ({kind})", shape, "?" if shape == "?" else f"{counts.total:,}"]
         if branches:
             row.append("\n".join(_source(value) for node in nodes for value in node.inputs))
         if show_trainable:

@@ -72,6 +72,9 @@ def command(
     train = data_files.find_or_fail(table, model, TRAIN, targets=True)
     test = data_files.find(table, model, TEST, targets=True)
     say = (lambda text: None) if quiet else click.echo
+    if not model.built:
+        (x,) = train.x.values() if isinstance(train.x, dict) else (train.x,)
+        model.build((None, *(x.shape[1:] or (1,))))
     say(f"{model.name}: {model.count_params():,} parameters; training on {data_files.samples(train.samples)} of {path}")
     data_files.check_finite(table, train)
     given = {"epochs": epochs, "batch_size": batch_size}

@@ -147,6 +147,13 @@ def test_seed_makes_the_same_weights(here, arguments, equal):
     assert all(np.array_equal(a, b) for a, b in zip(*trained, strict=True)) == equal
 
 
+@pytest.mark.parametrize("data", ["good.npz", "good.csv"])
+def test_data_give_the_shape_that_the_file_leaves_open(here, capsys, data):
+    Path("net.yaml").write_text(NET.replace("OPTIMIZER", "adam").replace("inputs: {x: [4]}\n", ""))
+    assert run(["train", "net.yaml", "--data", data]) == 0
+    assert capsys.readouterr().out.startswith("net: 19 parameters; ")
+
+
 def test_loss_that_is_not_finite_is_said_once_and_no_model_written(here, capsys):
     Path("net.yaml").write_text(NET.replace("OPTIMIZER", "{SGD: {learning_rate: 1e+20}}").replace("s: 2", "s: 5"))
     assert run(["train", "net.yaml", "--data", "good.npz"]) == 1

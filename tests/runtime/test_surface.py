@@ -92,6 +92,18 @@ def test_summary_lists_a_range_and_wraps_long_names():
         model.summary(layer_range=["a", "c"])
 
 
+def test_summary_does_not_claim_to_know_what_the_first_batch_will_tell():
+    model = Sequential([layers.Dense(3, name="a"), layers.ReLU(name="b")])
+    lines: list[str] = []
+    model.summary(print_fn=lines.append)
+    assert lines[4] == "a (Dense)                    ?                         ?"
+    assert lines[-2] == "Total params: ? (the first batch gives the input's shape)"
+    model.build((None, 4))
+    lines.clear()
+    model.summary(print_fn=lines.append)
+    assert lines[4].endswith("(None, 3)                 15") and lines[-4] == "Total params: 15"
+
+
 def test_modules_have_keras_short_names_and_getters():
     assert initializers.he_normal() == initializers.get("he_normal") == initializers.HeNormal()
     assert regularizers.l2(0.5) == regularizers.get({"class_name": "L2", "config": {"l2": 0.5}})
