@@ -141,7 +141,7 @@ class Call:
         return InnerCall(self, layer, name, shape, mask, kwargs).lower(x)
 
     def inlined(self, layer: LayerSpec, x: Proxy, shape: Shape) -> Proxy | tuple[Proxy, ...]:
-        """The same in the outer layer's place, and in the dtype that the outer layer computes in."""
+        """The same in the outer layer's place: in its dtype, and without a penalty on the outputs."""
         return InnerCall(self, layer, "", shape, None, {}, self.compute_dtype).lower(x)
 
     def proxy(self, value: Value) -> Proxy:
@@ -188,6 +188,7 @@ class InnerCall(Call):
         computes_in: str | None = None,
     ) -> None:
         self.given_dtype = kept_dtype(outer.node.layer.compute_dtype, outer.node.inputs[0].dtype)
+        self.in_place = computes_in is not None
         self._compute_dtype = computes_in or layer.compute_dtype
         dtype = kept_dtype(self._compute_dtype, self.given_dtype)
         value = Value(outer.node.name, shape=shape, dtype=dtype)
@@ -229,7 +230,8 @@ class InnerCall(Call):
             x = permuted(x, rank, to_keras=False)
         result = lowering_of(type(self.node.layer))(self.node.layer, self, x, **self.kwargs)
         results = result if isinstance(result, tuple) else (result,)
-        self._lowering.penalize(self.node.layer.output_regularizer, results)
+        if not self.in_place:
+            self._lowering.penalize(self.node.layer.output_regularizer, results)
         if self.channels_first:
             ranks = [len(shape) for shape in self.output_shapes]
             results = tuple(permuted(y, r, True) if r == rank else y for y, r in zip(results, ranks, strict=True))

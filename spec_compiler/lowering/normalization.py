@@ -128,7 +128,8 @@ def group_normalization(layer: GroupNormalization, call: Call, x: Proxy) -> Any:
     others = product(n for i, n in enumerate(shape) if i not in (0, place))
     one_value = groups == channels and others in (1, None)
     rules = [Rule("gamma", "weight"), Rule("beta", "bias")]
-    if layer.scale != layer.center or one_value:
+    weighted = layer.scale or layer.center
+    if layer.scale != layer.center or one_value or (weighted and len(shape) > 3):
         expr = ModuleExpr(nn_normalization.GroupNorm, groups, channels, eps=layer.epsilon, **affine_kwargs(layer))
     else:
         kwargs = {} if layer.scale else {"affine": False}

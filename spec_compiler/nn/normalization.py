@@ -98,7 +98,7 @@ class MaskedBatchNorm(MovingStatistics):
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group normalization with a weight or a bias alone, and of samples that have one value a group."""
+    """Group normalization that may have a weight or a bias alone, samples of one value a group, channels in memory last."""
 
     def __init__(
         self, num_groups: int, num_channels: int, eps: float = 1e-5, *, scale: bool = True, center: bool = True
@@ -110,6 +110,9 @@ class GroupNorm(nn.GroupNorm):
             self.register_parameter("bias", None)
 
     def forward(self, x: Tensor) -> Tensor:
+        if not x.requires_grad:
+            # The backward pass of torch 2.13 crashes where the channels are last in memory and the input is no variable.
+            x = x.contiguous()
         if self.weight is not None or self.bias is None:
             return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
         # torch's kernel cannot be exported with a bias alone.

@@ -86,11 +86,6 @@ class ProjectedAttention(LayerSpec):
     def output_mask(self, masked: tuple[bool, ...], **_: Any) -> MaskRule:
         return "first" if masked[:1] == (True,) else "none"
 
-    @property
-    def output_regularizer(self) -> Regularizer | None:
-        """None: Keras puts the penalty on the projections inside, the last of which makes the output."""
-        return None
-
 
 class MultiHeadAttention(ProjectedAttention):
     """Attend from `query` to `key` and `value` with several heads, Vaswani et al. 2017 (arXiv:1706.03762)."""
@@ -165,6 +160,11 @@ class MultiHeadAttention(ProjectedAttention):
             "value": ((lengths[2], heads, width), 1),
             "attention_output": ((heads, width, *(self.output_shape or (lengths[0],))), 2),
         }
+
+    @property
+    def output_regularizer(self) -> Regularizer | None:
+        """None: Keras puts the penalty on the projections inside, the last of which makes the output."""
+        return None
 
 
 class GroupQueryAttention(ProjectedAttention):
