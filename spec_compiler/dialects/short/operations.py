@@ -135,12 +135,19 @@ def encoded(value: Any) -> Any:
     """Constants, slices and the ellipsis as plain data; other values as they are."""
     if isinstance(value, Array):
         values = _listed(value.values)
-        plain = isinstance(values, list) and array_of(values) == value
-        return values if plain else {"constant": values, "dtype": value.dtype}
+        return values if _is_usual(values, value) else {"constant": values, "dtype": value.dtype}
     if isinstance(value, slice):
         ends = [value.start, value.stop, *([] if value.step is None else [value.step])]
         return ":".join("" if end is None else str(end) for end in ends)
     return "..." if value is ... else value
+
+
+def _is_usual(values: Any, array: Array) -> bool:
+    """Whether lists alone say which constant it is, its dtype included."""
+    try:
+        return isinstance(values, list) and array_of(values) == array
+    except ShapeError:
+        return False
 
 
 def _listed(values: Any) -> Any:

@@ -130,7 +130,7 @@ def backend_reverse(to: Builder, x: Any, axes: Any) -> Any:
 @tf("roll")
 def roll(to: Builder, input: Any, shift: Any, axis: Any) -> Any:
     shifts, places = wholes(shift, "shift"), wholes(axis, "axis")
-    if len(shifts) == 1:
+    if len(shifts) == len(places) == 1:
         return to.op("Roll", input, shift=shifts[0], axis=places[0])
     return to.op("Roll", input, shift=shifts, axis=places)
 

@@ -52,21 +52,24 @@ class Builder:
         settings = _stated(name, settings)
         if not any(True for _ in tensors_in(args)):
             return folded(name, args, settings)
-        try:
-            layer = OpSpec.model_validate({"op": name, "arguments": settings})
-        except ValidationError as error:
-            raise Refusal(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
         # What stands between brackets is no tensor.
-        return self.layer(layer, *(arg if name == "GetItem" else self._operand(arg, args) for arg in args))
+        stated = {"op": name, "arguments": settings}
+        return self.layer(OpSpec, stated, *(arg if name == "GetItem" else self._operand(arg, args) for arg in args))
 
     def ops(self, name: str, *args: Any, **settings: Any) -> list[Tensor]:
         """A call of an operation with several outputs."""
         first = self.op(name, *args, **settings)
         return [Tensor(first.made, i) for i in range(len(self._types(first.made, marked=False)))]
 
-    def layer(self, layer: LayerSpec, *args: Any, **kwargs: Any) -> Tensor:
+    def layer(self, cls: type[LayerSpec], arguments: dict[str, Any], *args: Any) -> Tensor:
         """A call of a layer, or of an operation, on what it takes as it stands."""
-        self.made.append(Made(layer, args, kwargs))
+        if not any(True for _ in tensors_in(args)):
+            raise Refusal("it depends on no input of the model")
+        try:
+            layer = cls.model_validate(arguments)
+        except ValidationError as error:
+            raise Refusal(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+        self.made.append(Made(layer, args))
         return Tensor(self.made[-1])
 
     def _operand(self, value: Any, args: tuple[Any, ...]) -> Any:
@@ -97,12 +100,14 @@ class Builder:
     def type(self, x: Any) -> TensorType:
         """The type of a tensor, or of a constant."""
         if isinstance(x, Tensor):
-            return self._types(x.made, marked=False)[x.index]
+            return _output(x, self._types(x.made, marked=False))
         if isinstance(x, list):
             try:
                 return TensorType(tuple(shape_of_constant(x)), array_of(x).dtype)
             except ShapeError as error:
                 raise Refusal(str(error)) from None
+        if not isinstance(x, (int, float)):
+            raise Refusal("it takes tensors and numbers")
         return TensorType((), dtype_of(x))
 
     def dtype(self, x: Any) -> str:
@@ -125,7 +130,7 @@ class Builder:
         marked: Shape = (None,) * len(shape)
         with suppress(Untyped):
             # What goes for a batch of any length may fail for one of length BATCH: then it says nothing.
-            marked = self._types(x.made, marked=True)[x.index].shape
+            marked = _output(x, self._types(x.made, marked=True)).shape
         return [Dim(m, x, i) if n is None else n for i, (n, m) in enumerate(zip(shape, marked, strict=True))]
 
     def _types(self, made: Made, marked: bool) -> list[TensorType]:
@@ -146,6 +151,12 @@ class Builder:
         return found
 
 
+def _output(tensor: Tensor, types: list[TensorType]) -> TensorType:
+    if tensor.index >= len(types):
+        raise Refusal(f"'{tensor.made.layer.name}' has {len(types)} outputs, so there is no output {tensor.index}")
+    return types[tensor.index]
+
+
 def _known(made: Made, marked: bool) -> list[TensorType] | None:
     return made.with_batch if marked else made.types
 
@@ -158,9 +169,8 @@ def _inferred(made: Made, marked: bool) -> list[TensorType]:
 
     def value(tensor: Tensor) -> Value:
         types = _known(tensor.made, marked)
-        if types is None or tensor.index >= len(types):
-            raise Untyped
-        of = types[tensor.index]
+        assert types is not None  # worked out before
+        of = _output(tensor, types)
         return Value(str(tensor.made.layer.name), shape=of.shape, dtype=of.dtype)
 
     reporter = Reporter()

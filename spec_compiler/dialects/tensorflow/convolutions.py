@@ -118,6 +118,8 @@ def _conv_transpose(
     if word not in ("same", "valid") or max(holes) > 1:
         raise Refusal("a padding in numbers, or dilation")
     size = tuple(shape_of_constant(kernel)) if isinstance(kernel, list) else to.shape(kernel)
+    if len(size) != rank + 2:
+        raise Refusal(f"a kernel of shape {list(size)}")
     lengths = output_shape if isinstance(output_shape, list) else []
     if len(lengths) == rank + 2:
         lengths = lengths[2:] if order == "channels_first" else lengths[1:-1]

@@ -70,8 +70,8 @@ _REDUCTIONS: dict[str, Callable[[list[Any]], Any]] = {
 
 def folded(name: str, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     """What Keras's operation `name` gives for constants; Refusal where that is not known beforehand."""
+    shapes = [shape(x) for x in args if name not in ("GetItem", "Concatenate", "Stack")]
     if name in _NUMBERS:
-        shapes = [shape(x) for x in args]
         require_small((max(column) for column in zip_longest(*map(reversed, shapes), fillvalue=1)), MAX_COMPUTED)
         return _elementwise(name, *args)
     if name in _REDUCTIONS:
@@ -138,12 +138,21 @@ def _rank(value: Any) -> int:
 
 
 def shape(value: Any) -> list[int]:
-    """Length of each axis of a constant."""
-    found = []
-    while isinstance(value, list):
-        found.append(len(value))
-        value = value[0] if value else None
+    """Length of each axis of a constant; Refusal where its rows differ."""
+    found: list[int] = []
+    row = value
+    while isinstance(row, list) and len(found) <= MAX_RANK:
+        found.append(len(row))
+        row = row[0] if row else None
+    if not _is_regular(value, found):
+        raise Refusal("a constant whose rows differ in length")
     return found
+
+
+def _is_regular(value: Any, lengths: list[int]) -> bool:
+    if not lengths:
+        return not isinstance(value, list)
+    return isinstance(value, list) and len(value) == lengths[0] and all(_is_regular(row, lengths[1:]) for row in value)
 
 
 def _reduced(name: str, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -208,6 +217,8 @@ def _stack(xs: list[Any], axis: int = 0) -> list[Any]:
 def _expand_dims(x: Any, axis: Any) -> Any:
     place = axis if isinstance(axis, int) else axis[0]
     place += _rank(x) + 1 if place < 0 else 0
+    if not 0 <= place <= _rank(x):
+        raise Refusal(f"axis {axis} is out of range")
     return [x] if place == 0 else [_expand_dims(item, place - 1) for item in x]
 
 

@@ -38,7 +38,10 @@ def resize_v1(
 
 
 def _method(method: Any) -> str:
-    return str(_METHODS.get(method, method)).lower()
+    name = _METHODS.get(method) if isinstance(method, int) else method
+    if not isinstance(name, str):
+        raise Refusal("a method of resizing is given by its name")
+    return name.lower()
 
 
 def _resize(name: str, method: str) -> None:

@@ -65,6 +65,9 @@ def strided_slice(
     steps = [1] * len(starts) if strides is None else wholes(strides, "a stride")
     if not len(starts) == len(ends) == len(steps):
         raise Refusal("begin, end and strides are of one length")
+    begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask = (
+        whole(mask, "a mask") for mask in (begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
+    )
     key: list[Any] = []
     for i, (start, stop, step) in enumerate(zip(starts, ends, steps, strict=True)):
         bit = 1 << i
@@ -219,6 +222,8 @@ def gather_nd(to: Builder, params: Any, indices: Any, batch_dims: Any = 0) -> An
     """Rows by the places of their first axes, which are one place in the rows of all of them."""
     if whole(batch_dims, "batch_dims") != 0:
         raise Refusal("lookups in batches cannot be said in keras.ops")
+    if not to.rank(indices):
+        raise Refusal("indices are of rank 1 or more")
     depth = whole(to.shape(indices)[-1], "the number of axes")
     lengths = to.lengths(params)
     rest = wholes(lengths[depth:], "a length")

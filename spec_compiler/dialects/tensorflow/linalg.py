@@ -7,8 +7,9 @@ from typing import Any
 from spec_compiler.dialects.tensorflow.builder import Builder
 from spec_compiler.dialects.tensorflow.elementwise import known_dtype
 from spec_compiler.dialects.tensorflow.folding import require_small
+from spec_compiler.dialects.tensorflow.folding import shape as shape_of_constant
 from spec_compiler.dialects.tensorflow.table import tf
-from spec_compiler.dialects.tensorflow.values import Refusal, Tensor, axes, number, tensors_in, whole
+from spec_compiler.dialects.tensorflow.values import Refusal, Tensor, axes, is_tensor, number, tensors_in, whole
 from spec_compiler.specs.layers.merging import Dot
 
 
@@ -16,7 +17,7 @@ def turned(to: Builder, x: Any) -> Any:
     """The last two axes swapped."""
     if isinstance(x, Tensor):
         return to.op("Swapaxes", x, axis1=-2, axis2=-1)
-    if not isinstance(x, list) or not all(isinstance(row, list) and not isinstance(row[0], list) for row in x):
+    if len(shape_of_constant(x)) != 2:
         raise Refusal("a constant of such a rank is not transposed")
     return [list(column) for column in zip(*x, strict=True)]
 
@@ -70,7 +71,9 @@ def dot(to: Builder, x: Any, y: Any) -> Any:
 def batch_dot(to: Builder, x: Any, y: Any, axes: Any = None) -> Any:
     if axes is None:
         axes = [to.rank(x) - 1, to.rank(y) - (1 if to.rank(y) == 2 else 2)]
-    return to.layer(Dot.model_validate({"axes": axes}), [x, y])
+    if not is_tensor(x) or not is_tensor(y):
+        raise Refusal("a product with a constant")
+    return to.layer(Dot, {"axes": axes}, [x, y])
 
 
 @tf("linalg.cross")

@@ -111,7 +111,7 @@ def dropout(
         rate = 0.0 if keep_prob is None else 1 - number(keep_prob, "keep_prob")
     if noise_shape is not None:
         raise Refusal("a noise_shape")
-    return to.layer(Dropout.model_validate({"rate": number(rate, "rate")}), x)
+    return to.layer(Dropout, {"rate": number(rate, "rate")}, x)
 
 
 @tf("keras.backend.dropout")

@@ -73,7 +73,10 @@ def _bytes(value: Any) -> str:
 
 def _shape(value: Any) -> list[int]:
     dims = value.get("dim", []) if isinstance(value, dict) else []
-    return [int(dim.get("size", 0)) for dim in (dims if isinstance(dims, list) else [dims])]
+    sizes = [
+        dim.get("size", 0) if isinstance(dim, dict) else None for dim in (dims if isinstance(dims, list) else [dims])
+    ]
+    return [int(size) for size in sizes]  # type: ignore[arg-type]
 
 
 _KINDS: dict[str, Callable[[Any], Any]] = {

@@ -52,7 +52,7 @@ def reshape(to: Builder, tensor: Any, shape: Any) -> Any:
     is_batch = isinstance(first, Dim) and first.is_batch and isinstance(own, Dim) and own.is_batch
     if is_batch and sum(n == -1 or isinstance(n, Dim) for n in rest) == 1:
         target = [-1 if isinstance(n, Dim) else n for n in rest]
-        return to.layer(Reshape.model_validate({"target_shape": target}), tensor)
+        return to.layer(Reshape, {"target_shape": target}, tensor)
     if lengths == [own, *others]:
         return to.op("Copy", tensor)
     raise Refusal("it leaves two lengths open, which only the data tell")

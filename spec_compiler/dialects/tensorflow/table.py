@@ -20,7 +20,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
 
-from spec_compiler.dialects.tensorflow.values import Refusal
+from spec_compiler.dialects.tensorflow.values import Dim, Refusal, Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -118,10 +118,20 @@ def bound(function: Callable[..., Any], first: list[Any], kwargs: dict[str, Any]
             raise Refusal(f"it is given '{key}' twice")
         if name not in found:
             found[name] = value
+    for name, value in found.items():
+        if name != "slice_spec" and not _is_plain(value):
+            raise Refusal(f"its argument '{name}' is of an unknown form")
     for parameter in parameters:
         if parameter.name not in found and parameter.default is parameter.empty:
             raise Refusal(f"it needs the argument '{parameter.name}'")
     return found
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether an argument is a tensor, a length, a number, a text, nothing, or a list of these."""
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (Tensor, Dim, int, float, str))
 
 
 @cache

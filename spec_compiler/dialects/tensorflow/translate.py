@@ -77,6 +77,7 @@ class _Translation:
         self.layers = {str(placed.layer.name): placed for placed in spec.placed}
         self.names = set(self.layers)
         self.counts: dict[str, int] = {}
+        self.before = reporter.error_count
         self.results: dict[_Key, list[Any] | None] = {}
         """The outputs of each call: tensors, or constants; None for a faulty one."""
         self.made: dict[_Key, list[Made]] = {}
@@ -90,6 +91,7 @@ class _Translation:
                 self._visit((name, i))
         outputs = self._ends(self.spec.outputs)
         if outputs is None:
+            assert self.reporter.error_count > self.before, "a faulty call was not reported"
             return
         self.spec.placed = list(self._placed())
         self.spec.outputs = outputs
@@ -202,8 +204,9 @@ class _Translation:
         else:
             function = table.find(layer.function)
             assert function is not None  # or the layer was refused
-            first, kwargs = _plain(map_refs(self._value, (call.args[0], call.kwargs)))
-            result = function(to, **table.bound(function, [first], kwargs))
+            first, kwargs = map_refs(self._value, (call.args[0], call.kwargs))
+            kwargs = {key: _plain(value) for key, value in kwargs.items()}
+            result = function(to, **table.bound(function, [_plain(first)], kwargs))
         outputs = _flat(result) if isinstance(result, list) and any(True for _ in tensors_in(result)) else [result]
         self.results[key] = outputs
         self.made[key] = to.made

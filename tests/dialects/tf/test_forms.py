@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import random
 import time
 from typing import Any
 
@@ -11,11 +13,15 @@ import pytest
 import torch
 
 import spec_compiler as sc
-from spec_compiler.diagnostics import SpecError
+from spec_compiler.diagnostics import Reporter, SpecError
+from spec_compiler.dialects import read_data
 from spec_compiler.dialects.write import to_dict, to_json
 from spec_compiler.loading import parse_spec, validate_text
+from spec_compiler.passes import check
 from spec_compiler.specs.layers.ops import OpSpec
 from spec_compiler.specs.model import Ref
+from tests.dialects.test_keras_hostile import at, places
+from tests.dialects.tf import cases, test_chains
 
 
 def given(name: str, *shape: int | None) -> dict[str, Any]:
@@ -260,3 +266,35 @@ def test_a_long_chain_is_read_in_linear_time() -> None:
     seconds(10)
     short, long = seconds(500), seconds(2000)
     assert long < 8 * short + 0.5
+
+
+JUNK: list[Any] = [
+    None, True, 0, -1, 3, 2.5, "x", "1", [], {}, [1, 2], [[1, 2], [3]], ["x", 0, 0], ["y", 0, 0], [None], "float32", "SAME",
+    [-1], [0, 0, 0, 0], 10**12, {"class_name": "__ellipsis__"}, {"start": None, "stop": 2, "step": None},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_calls_with_any_arguments_never_raise(seed: int) -> None:
+    rng = random.Random(seed)
+    documents = [cases.document(case) for case in cases.all_cases()] + 5 * [
+        test_chains.document(c) for c in test_chains.CHAINS
+    ]
+    for _ in range(400):
+        document = copy.deepcopy(rng.choice(documents))
+        layer = rng.choice([one for one in document["config"]["layers"] if one["class_name"] != "InputLayer"])
+        for _ in range(rng.choice([1, 1, 2])):
+            path = rng.choice(
+                [p for p in places(layer) if p[0] in ("inbound_nodes", "config") and len(p) > 1] or [("config",)]
+            )
+            parent = at(layer, path[:-1])
+            if rng.random() < 0.25:
+                del parent[path[-1]]
+                break
+            parent[path[-1]] = copy.deepcopy(rng.choice(JUNK))
+        reporter = Reporter()
+        spec = read_data(document, reporter)
+        assert (spec is None) == (not reporter.ok)
+        if spec is not None and check(spec, reporter) is not None:
+            assert read_data(json.loads(to_json(spec, "keras3")), reporter) is not None
+            assert read_data(json.loads(to_json(spec, "keras2")), reporter) is not None
