@@ -32,7 +32,7 @@ def find(table: Table, model: Model, endings: Sequence[str], targets: bool) -> P
     """What the file holds for the model; None where it holds no inputs under these endings."""
     part = table.part(model.graph.inputs, model.output_names, endings)
     if part is not None and part.y is None and targets:
-        raise _fault(table, f"{part.name} has no targets", model)
+        raise _fault(table, f"there are no targets beside {part.name}", model)
     return part
 
 

@@ -20,8 +20,9 @@ class Sequential(Model):
 
     def __init__(self, layers: Any = None, name: str | None = None) -> None:
         self._start(SequentialSpec(name=name or unique_name("sequential"), layers=[]))
+        names: set[str | None] = set()
         for layer in layers or []:
-            self._append(layer)
+            self._append(layer, names)
         if layers:
             self.graph  # noqa: B018 (checked now, and once for all layers)
 
@@ -31,7 +32,7 @@ class Sequential(Model):
         `rebuild` is taken for Keras's sake: weights are made when they are first needed, and layers keep theirs.
         """
         before = len(self._layers)
-        self._append(layer)
+        self._append(layer, {member.name for member in self._layers})
         try:
             self.graph  # noqa: B018 (checked now, so that the error names the layer being added)
         except SpecError:
@@ -39,14 +40,16 @@ class Sequential(Model):
             self._changed()
             raise
 
-    def _append(self, layer: Any) -> None:
+    def _append(self, layer: Any, names: set[str | None]) -> None:
+        """Append a layer whose name is not among `names`, and add it to them."""
         spec = _as_spec(layer)
         added = [spec]
         if not self.spec.members() and spec._batch_input_shape is not None:
             dtype = "int32" if type(spec).__name__ == "Embedding" else "float32"
             added.insert(0, InputLayer(batch_shape=spec._batch_input_shape, dtype=dtype, name=f"{spec.name}_input"))
-        if any(member.name == spec.name for member in self.spec.members()):
+        if spec.name in names:
             raise ValueError(f"model '{self.name}' has a layer '{spec.name}' already: the names must be unique")
+        names.update(member.name for member in added)
         self._layers.extend(added)
         for member in (spec, *inside(spec), *(spec.walk() if isinstance(spec, ModelSpec) else ())):
             member._owner = self

@@ -48,7 +48,7 @@ def holding_nan() -> np.ndarray:
 
 ARRAYS = {
     "no inputs": ({"a": X, "y": Y}, "there is nothing for the model's inputs: the file holds a, y"),
-    "no targets": ({"x": X}, "x has no targets: the file holds x"),
+    "no targets": ({"x": X}, "there are no targets beside x: the file holds x"),
     "another shape": ({"x": X[:, :3], "y": Y}, "input 'x' takes arrays of shape (None, 4), got (20, 3)"),
     "another rank": ({"x": X[0], "y": Y[:4]}, "input 'x' takes arrays of shape (None, 4), got (4,)"),
     "wide targets": ({"x": X, "y": X}, "output 'price' cannot be compared with its target"),

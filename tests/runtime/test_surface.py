@@ -111,3 +111,17 @@ def test_modules_have_keras_short_names_and_getters():
     assert initializers.get(None) is None
     with pytest.raises(SpecError, match="did you mean 'he_normal'"):
         initializers.get("hee_normal")
+
+
+def test_sequential_of_many_layers_is_made_in_linear_time():
+    import time
+
+    def seconds(n: int) -> float:
+        made = [layers.Dense(2) for _ in range(n)]
+        start = time.perf_counter()
+        Sequential([Input((2,)), *made])
+        return time.perf_counter() - start
+
+    seconds(100)
+    few = min(seconds(500) for _ in range(3))
+    assert seconds(5000) < 30 * few  # linear is 10 times, quadratic 100
