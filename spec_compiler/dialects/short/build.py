@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -25,9 +25,10 @@ from spec_compiler.dialects.short.unfold import UNSTATED, Instance, Namer, Scope
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.faults import report_faults
 from spec_compiler.specs.layers.core import InputLayer
-from spec_compiler.specs.layers.ops import OpSpec
-from spec_compiler.specs.layers.ops_table import Operation
 from spec_compiler.specs.model import FunctionalSpec, ModelSpec, Placed, Ref, SequentialSpec
+
+if TYPE_CHECKING:
+    from spec_compiler.specs.layers.ops_table import Operation
 
 MAX_LAYERS = 100_000
 """Items that a document may unfold to, those of nested models included."""
@@ -118,7 +119,7 @@ class Builder:
         """The layer or nested model that `item` places; None where faults were reported."""
         if isinstance(item.target, ModelDefinition):
             return self.model(item.target, name, item.path)
-        operation = find_operation(item.label) if item.target is OpSpec else None
+        operation = find_operation(item.label)
         if operation is not None:
             return self._operation(operation, arguments, item, name)
         if isinstance(item.target, type):
@@ -131,6 +132,8 @@ class Builder:
             self.reporter.report(INVALID_VALUE, message, (*item.arguments_path, key) if key else item.arguments_path)
         if faults:
             return None
+        from spec_compiler.specs.layers.ops import OpSpec
+
         layer = OpSpec.model_validate({"op": operation.name, "arguments": arguments, "name": name})
         layer._path = item.path
         return layer
@@ -162,8 +165,9 @@ class Builder:
             return [self._inner(part, (*path, i), namer) for i, part in enumerate(value)]
         self.step(path)
         item = Items(self.definitions, (), (), self.reporter).inner(value, path)
-        if isinstance(item.target, Block) or item.target is OpSpec:
-            what = "an operation" if item.target is OpSpec else "a block"
+        is_operation = find_operation(item.label) is not None
+        if isinstance(item.target, Block) or is_operation:
+            what = "an operation" if is_operation else "a block"
             message = f"{show(item.label)} is {what}, and a layer or a model is expected here"
             self.reporter.report(INVALID_VALUE, message, path)
             return None

@@ -28,8 +28,6 @@ from spec_compiler.dialects.short.names import Names
 from spec_compiler.dialects.short.operations import PREFIX
 from spec_compiler.dialects.short.operations import find as find_operation
 from spec_compiler.specs import registry
-from spec_compiler.specs.layers.ops import OpSpec
-from spec_compiler.specs.layers.ops_table import by_function
 
 OPTIONS = ("name", "from", "with", "repeat", "call")
 _FORMS = "write a class name, or a class and its arguments: `Dense: {units: 10}`"
@@ -52,8 +50,15 @@ class Definitions:
             self.blocks.get(label)
             or self.models.get(label)
             or (registry.find("layer", label) if label != "InputLayer" else None)
-            or (OpSpec if find_operation(label) is not None else None)
+            or self._operation(label)
         )
+
+    def _operation(self, label: str) -> type | None:
+        if find_operation(label) is None:
+            return None
+        from spec_compiler.specs.layers.ops import OpSpec
+
+        return OpSpec
 
     def require(self, label: Any, path: Path, on_key: bool) -> type | Block | ModelDefinition | None:
         """Like `lookup`, but nothing is reported."""
@@ -70,6 +75,8 @@ class Definitions:
         elif label in known.KERAS_LAYERS:
             report(UNSUPPORTED, f"layer {label} cannot be built yet", path, on_key=on_key)
         elif isinstance(label, str) and label.startswith(PREFIX):
+            from spec_compiler.specs.layers.ops_table import by_function
+
             near = partial(did_you_mean, label, [PREFIX + name for name in by_function()])
             report(UNKNOWN_LAYER, f"unknown operation {show(label)}", path, help=near, on_key=on_key)
         else:

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from spec_compiler.specs.base import LayerSpec
-from spec_compiler.specs.layers.ops import OpSpec
-from spec_compiler.specs.layers.ops_table import Operation, by_function
-from spec_compiler.specs.layers.ops_types import Array, array_of
 from spec_compiler.specs.model import CallSpec, Ref, refs_in
 from spec_compiler.specs.shapes import ShapeError
+
+if TYPE_CHECKING:
+    from spec_compiler.specs.layers.ops import OpSpec
+    from spec_compiler.specs.layers.ops_table import Operation
+    from spec_compiler.specs.layers.ops_types import Array
+
+# The table of operations is loaded where a document has one, not for those that have none.
 
 PREFIX = "ops."
 _SLICE = re.compile(r"(-?\d*):(-?\d*)(?::(-?\d*))?")
@@ -29,7 +34,15 @@ def find(label: Any) -> Operation | None:
     """The operation of the key `ops.concatenate`."""
     if not isinstance(label, str) or not label.startswith(PREFIX):
         return None
+    from spec_compiler.specs.layers.ops_table import by_function
+
     return by_function().get(label.removeprefix(PREFIX))
+
+
+def is_operation(layer: LayerSpec) -> TypeGuard[OpSpec]:
+    """Whether the layer is an operation."""
+    module = sys.modules.get("spec_compiler.specs.layers.ops")
+    return module is not None and isinstance(layer, module.OpSpec)
 
 
 def label_of(layer: OpSpec) -> str:
@@ -39,7 +52,7 @@ def label_of(layer: OpSpec) -> str:
 
 def takes_list(layer: LayerSpec) -> bool:
     """Whether several inputs are one list: of layers that merge, and of operations that do."""
-    if isinstance(layer, OpSpec):
+    if is_operation(layer):
         return len(layer.operation.inputs) == 1 and is_list(layer.operation.inputs[0])
     return layer.takes_list
 
@@ -86,6 +99,8 @@ def _decoded(parameters: list[inspect.Parameter], name: str, value: Any) -> Any:
 
 
 def _constant(value: Any) -> Any:
+    from spec_compiler.specs.layers.ops_types import array_of
+
     try:
         if isinstance(value, dict) and value.keys() == {"constant", "dtype"}:
             return array_of(value["constant"], str(value["dtype"]))
@@ -133,6 +148,8 @@ def _is_tensors(value: Any) -> bool:
 
 def encoded(value: Any) -> Any:
     """Constants, slices and the ellipsis as plain data; other values as they are."""
+    from spec_compiler.specs.layers.ops_types import Array
+
     if isinstance(value, Array):
         values = _listed(value.values)
         return values if _is_usual(values, value) else {"constant": values, "dtype": value.dtype}
@@ -144,6 +161,8 @@ def encoded(value: Any) -> Any:
 
 def _is_usual(values: Any, array: Array) -> bool:
     """Whether lists alone say which constant it is, its dtype included."""
+    from spec_compiler.specs.layers.ops_types import array_of
+
     try:
         return isinstance(values, list) and array_of(values) == array
     except ShapeError:

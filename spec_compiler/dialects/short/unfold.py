@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from spec_compiler.diagnostics import (
     AMBIGUOUS_REFERENCE,
@@ -17,11 +17,20 @@ from spec_compiler.diagnostics import (
 )
 from spec_compiler.dialects.short.document import Block, Item, ModelDefinition, Source, fill
 from spec_compiler.dialects.short.expressions import ExpressionError
-from spec_compiler.dialects.short.operations import PREFIX, BadConstant, bound, first_argument_stated, takes_list
+from spec_compiler.dialects.short.operations import (
+    PREFIX,
+    BadConstant,
+    bound,
+    first_argument_stated,
+    is_operation,
+    takes_list,
+)
 from spec_compiler.specs.base import LayerSpec
-from spec_compiler.specs.layers.ops import OpSpec
 from spec_compiler.specs.model import CallSpec, ModelSpec, Placed, Ref
 from spec_compiler.specs.registry import snake_case
+
+if TYPE_CHECKING:
+    from spec_compiler.specs.layers.ops import OpSpec
 
 UNSTATED = Ref("")
 """What goes into a model that does not state its input; no layer has this name."""
@@ -92,7 +101,7 @@ class Instance:
         layer, calls = self.placed[name].layer, self.placed[name].calls
         # An operation is none of the layers that stand in a row.
         is_next = args == (self.last,) and not kwargs and not calls
-        self.linear = self.linear and is_next and not isinstance(layer, OpSpec)
+        self.linear = self.linear and is_next and not is_operation(layer)
         self.last = Ref(name, len(calls))
         calls.append(CallSpec(args, kwargs, path))
         return self.last
@@ -100,7 +109,7 @@ class Instance:
 
 def stem(item: Item) -> str:
     """What the layer that `item` places is called where no name is stated."""
-    if item.target is OpSpec:
+    if isinstance(item.target, type) and item.label.startswith(PREFIX):
         return item.label.removeprefix(PREFIX)
     return snake_case(item.target.__name__) if isinstance(item.target, type) else item.label
 
@@ -170,7 +179,7 @@ class Scope:
         args = _arguments(layer, given, listed)
         # null is what a call argument is when it is left out.
         keywords = {key: value for key, value in self._filled(item.keywords, {}).items() if value is not None}
-        if isinstance(layer, OpSpec):
+        if is_operation(layer):
             args, keywords = self._operands(item, layer, args, keywords)
         return (self.instance.call(name, args, keywords, item.path),)
 

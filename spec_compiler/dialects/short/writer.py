@@ -13,7 +13,6 @@ from spec_compiler.dialects.short.unfold import UNSTATED, Namer
 from spec_compiler.specs import registry
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.core import InputLayer
-from spec_compiler.specs.layers.ops import OpSpec
 from spec_compiler.specs.model import CallSpec, FunctionalSpec, ModelSpec, Ref, SequentialSpec, refs_in
 from spec_compiler.specs.registry import snake_case
 from spec_compiler.specs.training import TrainingSpec
@@ -113,7 +112,7 @@ class _Writer:
 
     def _label(self, layer: LayerSpec) -> str:
         """The class key; a nested model gets a definition of its own."""
-        if isinstance(layer, OpSpec):
+        if operations.is_operation(layer):
             return operations.label_of(layer)
         if not isinstance(layer, ModelSpec):
             return type(layer).__name__
@@ -126,7 +125,7 @@ class _Writer:
     def _arguments(self, layer: LayerSpec) -> dict[str, Any]:
         if isinstance(layer, ModelSpec):
             return {}
-        if isinstance(layer, OpSpec):
+        if operations.is_operation(layer):
             return {key: stated(value) for key, value in layer.arguments.items()}
         arguments = given(layer, leave_out=("name", *layer.layer_fields))
         names = Namer()
@@ -210,7 +209,7 @@ class _Graph:
                 self.explicit.add(str(spec.placed[place].layer.name))
             layer = spec.placed[place].layer
             linear = linear and index == 0 and call.args == (before,) and not call.kwargs
-            linear = linear and not isinstance(layer, OpSpec)
+            linear = linear and not operations.is_operation(layer)
             self.options[place, index] = self._beside(call, layer, before)
             before = Ref(str(spec.placed[place].layer.name), index)
         # A chain without `outputs` would be read as a Sequential.
@@ -261,7 +260,7 @@ class _Graph:
     def _beside(self, call: CallSpec, layer: LayerSpec, before: Ref) -> dict[str, Any]:
         options: dict[str, Any] = {}
         explicit = call.args != (before,)
-        if isinstance(layer, OpSpec):
+        if operations.is_operation(layer):
             call = CallSpec(*operations.arguments(layer.operation, call), call.path)
             # Without tensors by position there is nothing to say: the first argument stands under `with`.
             explicit = call.args not in ((before,), ())
@@ -292,7 +291,7 @@ class _Graph:
             return [self._keyword(item, layer) for item in value]
         if isinstance(value, dict) and list(refs_in(value)):
             raise _unsupported(f"layer {show(layer.name)} is called on a mapping of tensors")
-        return stated(operations.encoded(value) if isinstance(layer, OpSpec) else value)
+        return stated(operations.encoded(value) if operations.is_operation(layer) else value)
 
     def _name(self, ref: Any, layer: LayerSpec) -> str:
         if not isinstance(ref, Ref):
