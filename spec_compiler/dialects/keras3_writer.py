@@ -1,9 +1,13 @@
-"""Writes a model as Keras 3.15 does: what `keras.models.model_from_json` loads, and would write itself."""
+"""Writes a model as Keras 3.15 does: what `keras.models.model_from_json` loads, and would write itself.
+
+Layers that Keras 3 does not have are written under their names, which it refuses; so it does names with a `/` in them.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from spec_compiler.dialects import hard_sigmoid
 from spec_compiler.dialects.build_config import build_config, inner
 from spec_compiler.dialects.typed import Built, Typed, input_shape, typed
 from spec_compiler.specs.base import LayerSpec
@@ -37,6 +41,9 @@ class _Writer:
         if isinstance(layer, ModelSpec):
             return self.model(layer)
         document = serialize(_TODAY.get(type(layer).__name__, _same)(layer))
+        for name, value in document["config"].items():
+            if value == hard_sigmoid.NAME:
+                document["config"][name] = hard_sigmoid.written(layer.dtype)
         within = inner(layer, built)
         for name in layer.layer_fields:
             document["config"][name] = self._wrapped(getattr(layer, name), within)

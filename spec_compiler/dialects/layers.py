@@ -20,7 +20,7 @@ from spec_compiler.diagnostics import (
     Reporter,
     show,
 )
-from spec_compiler.dialects import classes, known
+from spec_compiler.dialects import classes, hard_sigmoid, known
 from spec_compiler.dialects.arguments import Arguments, Rules
 from spec_compiler.dialects.classes import Named
 from spec_compiler.dialects.items import Item
@@ -140,6 +140,9 @@ class LayerReader:
                 del args.values[name]
                 continue
             if not isinstance(value, (dict, list, tuple)):
+                continue
+            if name.endswith("activation") and hard_sigmoid.is_meant(value):
+                args.values[name] = hard_sigmoid.NAME
                 continue
             before = self.reporter.error_count
             holds_layers = name in cls.layer_fields or (name.endswith("activation") and _names_layer(value))
