@@ -62,6 +62,11 @@ _GONE: dict[str, dict[str, tuple[Any, ...]]] = {
     "Attention": {"seed": (None,)},
     "AdditiveAttention": {"seed": (None,)},
     "AlphaDropout": {"noise_shape": (None,)},
+    "Resizing": {
+        "pad_to_aspect_ratio": (False,), "fill_mode": ("constant",), "fill_value": (0.0,), "antialias": (False,),
+        "data_format": ("channels_last",),
+    },
+    **{name: {"data_format": ("channels_last",)} for name in ("CenterCrop", "RandomFlip", "RandomRotation")},
     "Conv3DTranspose": {"dilation_rate": ([1, 1, 1],)},
     "ZeroPadding1D": {"data_format": ("channels_last", None)},
     "SpatialDropout1D": {"data_format": ("channels_last", None)},

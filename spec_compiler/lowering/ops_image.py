@@ -65,9 +65,9 @@ def Resize(
     x = _batched(op, images if whole else op.cast(images, "float32"), data_format, True)
     height, width = (op.type(images).shape[axis] for axis in axes_of(data_format)[:2])
     if crop_to_aspect_ratio:
-        x = _cropped(x, height or 0, width or 0, *size)
+        x = cropped(x, height or 0, width or 0, *size)
     elif pad_to_aspect_ratio:
-        x = _surrounded(x, height or 0, width or 0, *size, fill_value)
+        x = surrounded(x, height or 0, width or 0, *size, fill_value)
     mode = {"nearest": "nearest-exact"}.get(interpolation, interpolation)
     smooth = {"antialias": True} if antialias and interpolation != "nearest" else {}
     y = F.interpolate(x, tuple(size), mode=mode, **smooth)
@@ -78,7 +78,7 @@ def Resize(
     return _unbatched(op, y, images, data_format, True)
 
 
-def _cropped(x: Any, height: int, width: int, target_height: int, target_width: int) -> Any:
+def cropped(x: Any, height: int, width: int, target_height: int, target_width: int) -> Any:
     """The middle of the images, of the target's aspect ratio."""
     h = max(min(height, int(float(width * target_height) / target_width)), 1)
     w = max(min(width, int(float(height * target_width) / target_height)), 1)
@@ -86,7 +86,7 @@ def _cropped(x: Any, height: int, width: int, target_height: int, target_width: 
     return x[:, :, top : top + h, left : left + w]
 
 
-def _surrounded(x: Any, height: int, width: int, target_height: int, target_width: int, fill: float) -> Any:
+def surrounded(x: Any, height: int, width: int, target_height: int, target_width: int, fill: float) -> Any:
     """The images with as much around them, of the target's aspect ratio."""
     h = max(height, int(float(width * target_height) / target_width))
     w = max(width, int(float(height * target_width) / target_height))

@@ -46,6 +46,9 @@ def report_faults(
             reporter.report(
                 UNKNOWN_ARGUMENT, f"{called} has no argument '{field}'", (*path, field), help=help, on_key=True
             )
+        elif fault["type"] == "missing" and len(loc) > 1:
+            message = f"{called}.{field}: expected more values, got {show(fault['input'])}"
+            reporter.report(INVALID_VALUE, message, (*path, field))
         elif fault["type"] == "missing":
             reporter.report(MISSING_ARGUMENT, f"{called} needs the argument '{field}'", path)
         elif "error" in fault.get("ctx", {}) and fault["type"] == "invalid_object":

@@ -36,6 +36,7 @@ EXCEPTED: dict[str, dict[str, str]] = {
         "input_tensor": "a config does not hold it",
         "optional": "an input that may be None: every tensor of a spec is there",
     },
+    "Resizing": {"fill_mode": "Keras takes one value alone"},
     "BatchNormalization": {
         "renorm": "batch renormalization is refused",
         "renorm_clipping": "goes with renorm",

@@ -10,7 +10,6 @@ from tests.conftest import SHARED
 
 FILES = sorted((SHARED / "keras2").glob("*.npz"))
 WAITING = {
-    "preprocess": "its preprocessing layers are not built yet",
 }
 
 

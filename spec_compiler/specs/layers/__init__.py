@@ -32,6 +32,7 @@ _FAMILIES = {
     "reshaping": "Flatten Reshape Permute RepeatVector",
     "activation": "Activation ReLU LeakyReLU ELU Softmax PReLU",
     "preprocessing": "Rescaling Normalization",
+    "images": "Resizing CenterCrop RandomFlip RandomRotation",
     "normalization": "BatchNormalization LayerNormalization GroupNormalization RMSNormalization UnitNormalization "
     "SpectralNormalization",
     "merging": "Add Subtract Multiply Average Maximum Minimum Concatenate Dot",
