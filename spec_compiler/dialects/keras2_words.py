@@ -106,6 +106,8 @@ def from_keras3(layer: LayerSpec, config: dict[str, Any], refuse: Refuse) -> Non
         config[old] = config.pop(new)
     if name == "BatchNormalization":
         config["axis"] = [config["axis"]]
+    if name == "RandomRotation" and config["factor"][0] == -config["factor"][1]:
+        config["factor"] = config["factor"][1]
     if config.get("renorm") is False:
         for key in ("renorm", "renorm_clipping", "renorm_momentum"):
             config.pop(key, None)
