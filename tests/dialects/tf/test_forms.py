@@ -20,6 +20,7 @@ from spec_compiler.loading import parse_spec, validate_text
 from spec_compiler.passes import check
 from spec_compiler.specs.layers.ops import OpSpec
 from spec_compiler.specs.model import Ref
+from spec_compiler.summary import summary
 from tests.dialects.test_keras_hostile import at, places
 from tests.dialects.tf import cases, test_chains
 
@@ -135,6 +136,17 @@ def test_nested_models_and_layers_between_keep_their_calls() -> None:
     assert written(spec) == document
     again = keras.models.model_from_json(to_json(spec, "keras3"))
     torch.testing.assert_close(again(X).detach(), torch.cat([2 * X, 2 * X.relu()], dim=-1))
+
+
+def test_summary_names_the_operations_as_keras_does() -> None:
+    spec = read(
+        model([given("x", 4), function("tf.nn.relu", "nn.relu", ["x", 0, 0, {}])], ["x"], [["tf.nn.relu", 0, 0]])
+    )
+    graph = check(spec, Reporter())
+    assert graph is not None
+    lines: list[str] = []
+    summary(graph, print_fn=lines.append)
+    assert "tf.nn.relu (Relu)" in "\n".join(lines)
 
 
 def test_layers_out_of_order_are_read() -> None:
