@@ -73,7 +73,8 @@ class Call:
 
     def floats(self, x: Proxy, i: int = 0) -> Proxy:
         """`x`, input `i`, as numbers that a layer's weights can meet: Keras brings integers to the layer's dtype."""
-        return x if "float" in self.node.inputs[i].dtype else self.cast(x)
+        # Integers are cast before the lowering sees them.
+        return self.cast(x) if self.node.inputs[i].dtype == "bool" else x
 
     def cast(self, x: Proxy) -> Proxy:
         """`x` in the dtype that the layer computes in."""
@@ -203,6 +204,9 @@ class InnerCall(Call):
             self.node.outputs.append(Value(self.node.name, self.node, i, out))
         if len(shape) > 2 and layer.layout(len(shape)) == "channels_first":
             self.node.layout = "channels_first"
+
+    def floats(self, x: Proxy, i: int = 0) -> Proxy:
+        return x if "float" in self.node.inputs[i].dtype else self.cast(x)
 
     @property
     def trainable(self) -> bool:

@@ -48,6 +48,8 @@ def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
         out = layer.infer_shape(*args, **kwargs)
         if id(layer) not in graph.variables:
             graph.variables[id(layer)] = layer.variables(*args, **_accepted(type(layer), kwargs))
+            for variable in graph.variables[id(layer)]:
+                variable.initializer.check_shape(variable.shape)
     except ShapeError as error:
         reporter.report(SHAPE_MISMATCH, f"layer '{layer.name}': {error}", layer.path, help=error.help)
         return

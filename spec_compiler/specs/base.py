@@ -193,6 +193,11 @@ class LayerSpec(SpecObject):
         """Dtype of the output."""
         return self.compute_dtype
 
+    @property
+    def takes_integers(self) -> bool:
+        """Whether whole numbers come in as they are, as ids do; else they become the floats that come out."""
+        return False
+
     def layout(self, rank: int) -> Layout:
         """The order of axes the layer wants for an input of `rank` axes: Keras's, channels first, or any."""
         return "keras"

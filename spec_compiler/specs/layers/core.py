@@ -135,6 +135,10 @@ class Embedding(LayerSpec):
     quantization_config: None = None
     """Keras's field for quantized layers; only null can be built."""
 
+    @property
+    def takes_integers(self) -> bool:
+        return True
+
     def infer_shape(self, x: Shape) -> Shape:
         return (*x, self.output_dim)
 

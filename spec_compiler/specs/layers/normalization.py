@@ -251,6 +251,10 @@ class SpectralNormalization(LayerSpec):
 
     layer_fields = ("layer",)
 
+    @property
+    def takes_integers(self) -> bool:
+        return self.layer.takes_integers  # type: ignore[no-any-return]
+
     def infer_shape(self, x: Shape) -> Shapes:
         return self.layer.infer_shape(x)  # type: ignore[no-any-return]
 

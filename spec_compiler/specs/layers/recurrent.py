@@ -129,6 +129,9 @@ class ForgetBias(Initializer):
     initializer: InitializerField = Zeros()
     """Start of the other gates' biases."""
 
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        self.initializer.check_shape(shape)
+
 
 class LSTMCell(BaseCell):
     """One step of long short-term memory, Hochreiter & Schmidhuber 1997: gates input, forget, cell, output."""

@@ -1,5 +1,6 @@
 """Layers around a layer."""
 
+import inspect
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -19,6 +20,13 @@ def within(name: str, layer: LayerSpec, variables: list[Variable]) -> list[Varia
     """Variables of `layer`, as those of the layer around it: under `name`, and trained only where `layer` is."""
     prefix = f"{name}/" if name else ""
     return [replace(v, name=prefix + v.name, trainable=v.trainable and layer.trainable) for v in variables]
+
+
+def takes_one_input(layer: LayerSpec) -> bool:
+    """Whether the layer can be called on one tensor alone."""
+    parameters = list(inspect.signature(layer.infer_shape).parameters.values())
+    needed = [p for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    return len(needed) <= 1 and not layer.takes_list
 
 
 class Bidirectional(LayerSpec):
@@ -130,6 +138,16 @@ class TimeDistributed(LayerSpec):
 
     layer_fields = ("layer",)
     supports_masking: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def _one_input(self) -> Self:
+        if not takes_one_input(self.layer):
+            raise ValueError(f"expected a layer of one input, got {type(self.layer).__name__}")
+        return self
+
+    @property
+    def takes_integers(self) -> bool:
+        return self.layer.takes_integers  # type: ignore[no-any-return]
 
     def infer_shape(self, x: Shape) -> Shape:
         require_min_rank(x, 3, "TimeDistributed")
