@@ -1,6 +1,7 @@
 """What every stated thing has in common: a pydantic class that is schema, authoring object and config at once."""
 
 # No `from __future__ import annotations`: pydantic evaluates every class's annotations, inherited ones again for each.
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import Signature
@@ -192,6 +193,13 @@ class LayerSpec(SpecObject):
     def output_dtype(self, *dtypes: str) -> str:
         """Dtype of the output."""
         return self.compute_dtype
+
+    @property
+    def takes_one_input(self) -> bool:
+        """Whether the layer can be called on one tensor alone."""
+        parameters = list(inspect.signature(self.infer_shape).parameters.values())
+        needed = [p for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+        return len(needed) <= 1 and not self.takes_list
 
     @property
     def takes_integers(self) -> bool:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings, target
 
-from spec_compiler import load_spec, lower, validate
+from spec_compiler import load_spec, lower, parse_spec, validate, validate_text
 from spec_compiler.diagnostics import Reporter
 from spec_compiler.ir import values_in
 from spec_compiler.passes import check
@@ -74,3 +74,30 @@ def _leaves(outputs: Any) -> Any:
     else:
         for one in outputs.values() if isinstance(outputs, dict) else outputs:
             yield from _leaves(one)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ("TimeDistributed: {layer: {LSTMCell: {units: 2}}}", "expected a layer of one input, got LSTMCell"),
+        ("TimeDistributed: {layer: Add}", "expected a layer of one input, got Add"),
+        ("SpectralNormalization: {layer: {LSTMCell: {units: 2}}}", "takes a layer of one input, not LSTMCell"),
+        ("BatchNormalization: {gamma_initializer: orthogonal}", "Orthogonal makes matrices"),
+        ("LSTM: {units: 2, bias_initializer: identity}", "Identity makes matrices"),
+    ],
+)
+def test_what_was_found_not_to_run_is_told(layer: str, message: str) -> None:
+    report = validate_text(f"inputs: {{x: [5, 4]}}\nlayers: [{{{layer}}}]")
+    assert not report.ok and message in str(report)
+
+
+@pytest.mark.parametrize(
+    "layer", ["GlobalAveragePooling1D", "MaxPooling1D", "UpSampling1D", "{Conv1D: {filters: 2, kernel_size: 2}}"]
+)
+def test_integers_become_the_floats_that_come_out(layer: str) -> None:
+    spec = parse_spec(f"inputs: {{x: {{shape: [5, 4], dtype: int32}}}}\nlayers: [{layer}]")
+    x = torch.arange(40, dtype=torch.int32).reshape(2, 5, 4)
+    floats = parse_spec(f"inputs: {{x: [5, 4]}}\nlayers: [{layer}]")
+    module, twin = lower(spec), lower(floats)
+    twin.load_state_dict(module.state_dict())
+    assert torch.equal(module(x), twin(x.float()))

@@ -256,6 +256,8 @@ class SpectralNormalization(LayerSpec):
         return self.layer.takes_integers  # type: ignore[no-any-return]
 
     def infer_shape(self, x: Shape) -> Shapes:
+        if not self.layer.takes_one_input:
+            raise ShapeError(f"SpectralNormalization takes a layer of one input, not {type(self.layer).__name__}")
         return self.layer.infer_shape(x)  # type: ignore[no-any-return]
 
     def variables(self, x: Shape) -> list[Variable]:

@@ -1,6 +1,5 @@
 """Layers around a layer."""
 
-import inspect
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -20,13 +19,6 @@ def within(name: str, layer: LayerSpec, variables: list[Variable]) -> list[Varia
     """Variables of `layer`, as those of the layer around it: under `name`, and trained only where `layer` is."""
     prefix = f"{name}/" if name else ""
     return [replace(v, name=prefix + v.name, trainable=v.trainable and layer.trainable) for v in variables]
-
-
-def takes_one_input(layer: LayerSpec) -> bool:
-    """Whether the layer can be called on one tensor alone."""
-    parameters = list(inspect.signature(layer.infer_shape).parameters.values())
-    needed = [p for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
-    return len(needed) <= 1 and not layer.takes_list
 
 
 class Bidirectional(LayerSpec):
@@ -141,7 +133,7 @@ class TimeDistributed(LayerSpec):
 
     @model_validator(mode="after")
     def _one_input(self) -> Self:
-        if not takes_one_input(self.layer):
+        if not self.layer.takes_one_input:
             raise ValueError(f"expected a layer of one input, got {type(self.layer).__name__}")
         return self
 
