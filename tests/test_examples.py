@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,16 @@ def test_digits_train_to_97_percent_and_are_read_again(tmp_path):
         x, y = data["x_test"], data["y_test"]
     probabilities = load_model(saved).predict(x, verbose=0)
     assert (probabilities.argmax(-1) == y.ravel()).mean() >= 0.97
+
+
+def test_readme_shows_the_source_that_is_emitted():
+    from spec_compiler import emit, parse_spec
+
+    written, shown = (
+        re.search(rf"```{language}\n({start}.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+        for language, start in (("yaml", "name: digits"), ("python", "class Digits"))
+    )
+    assert emit(parse_spec(written)).endswith(shown)
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
