@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spec_compiler.diagnostics import (
     BAD_PARAMETER,
@@ -19,6 +19,7 @@ from spec_compiler.diagnostics import (
     Path,
     Reporter,
     did_you_mean,
+    plain,
     show,
 )
 from spec_compiler.dialects import known
@@ -28,6 +29,9 @@ from spec_compiler.dialects.short.names import Names
 from spec_compiler.dialects.short.operations import PREFIX
 from spec_compiler.dialects.short.operations import find as find_operation
 from spec_compiler.specs import registry
+
+if TYPE_CHECKING:
+    from spec_compiler.specs.base import LayerSpec
 
 OPTIONS = ("name", "from", "with", "repeat", "call")
 _FORMS = "write a class name, or a class and its arguments: `Dense: {units: 10}`"
@@ -142,10 +146,10 @@ class Items:
         at = (*path, label)
         target = self.definitions.require(label, at, True)
         self._report_stray_keys(entry, label, target, path)
-        arguments = entry[label] or {}
+        arguments = {} if entry[label] is None else entry[label]
         if not isinstance(arguments, dict):
             message = f"{show(label)}: expected a mapping of arguments, got {show(arguments)}"
-            self.reporter.report(INVALID_VALUE, message, at, help="write `{argument: value}`")
+            self.reporter.report(INVALID_VALUE, message, at, help=_as_mapping(label, target, arguments))
             return self._options(Item(path, str(label), None, {}, at), entry)
         arguments = template(arguments, at, self.parameters, self.reporter)
         return self._options(self._checked(Item(path, str(label), target, arguments, at)), entry)
@@ -287,3 +291,15 @@ class Items:
         if isinstance(value, list):
             return [self._keyword(item, (*path, i)) for i, item in enumerate(value)]
         return template(value, path, self.parameters, self.reporter)
+
+
+def _as_mapping(label: Any, target: type[LayerSpec] | Block | ModelDefinition | None, value: Any) -> str:
+    """Help for a bare value in the place of arguments: most likely it is the one that must be given."""
+    names: list[str] = []
+    if isinstance(target, Block):
+        names = [name for name, default in target.parameters.items() if default is None]
+    elif isinstance(target, type):
+        names = [name for name, field in target.model_fields.items() if field.is_required()]
+    if not names or not isinstance(value, (int, float, str)) or len(f"{label}{names[0]}") > 60:
+        return "write `{argument: value}`"
+    return plain(f"write `{label}: {{{names[0]}: {show(value)}}}`")
