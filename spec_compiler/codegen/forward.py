@@ -164,6 +164,8 @@ class ForwardPrinter:
 
     def _stem(self, node: Node) -> str:
         """What a step's result is called after: a part of a layer (`query`), or else the layer."""
+        if "part" in node.meta:
+            return str(node.meta["part"])
         part = node
         while part.op == "call_method" and part.args[0].meta.get("layer") == part.meta.get("layer"):  # type: ignore[union-attr]
             part = part.args[0]  # type: ignore[assignment]

@@ -175,6 +175,12 @@ def unpacked(result: Proxy, n: int) -> Proxy | tuple[Proxy, ...]:
     return tuple(result[i] for i in range(n))
 
 
+def named(x: Proxy, part: str) -> Proxy:
+    """`x`, which the source calls `part` where it needs a name: what it is within the layer."""
+    x.node.meta["part"] = part
+    return x
+
+
 class InnerCall(Call):
     """The call of a layer inside a layer, while the outer one is lowered."""
 

@@ -12,7 +12,7 @@ from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.activations import callable_of
-from spec_compiler.lowering.call import Call, unpacked
+from spec_compiler.lowering.call import Call, named, unpacked
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.initializers import draw, initialize
 from spec_compiler.lowering.table import lowers
@@ -115,7 +115,8 @@ def declared(call: Call, cell: BaseCell, n: int, name: str = "") -> Callable[...
         if drop is not None and call.training is not False:
             # Dropout1d drops whole channels of (batch, channels, steps): a feature at every step.
             x = drop(x.transpose(1, 2)).transpose(1, 2)
-        return unpacked(run(x, **call.given(**kwargs)), 1 + cell.states)
+        y, *states = unpacked(run(x, **call.given(**kwargs)), 1 + cell.states)
+        return y, *map(named, states, ("h", "c"))
 
     return over
 
@@ -165,7 +166,8 @@ def opened(
         start = start or several(kept(), len(shapes))
     x, mask = call.floats(x), steps_mask(call)
     if layer.go_backwards:
-        x, mask = x.flip(1), None if mask is None else mask.flip(1)
+        x = named(x.flip(1), "reversed_steps")
+        mask = None if mask is None else named(mask.flip(1), "reversed_mask")
     return x, mask, start, keep
 
 
@@ -176,14 +178,16 @@ def over_steps(
     finals: list[Proxy] = []
     wanted = layer.return_state or layer.stateful
     if mask is not None:
-        x, place, past = several(call.function(nn_recurrent.compact, x, mask), 3)
+        x, place, past = map(named, several(call.function(nn_recurrent.compact, x, mask), 3), ("steps", "place", "past"))
         last = None
     for cell, run in zip(layer.cells, runs, strict=True):
         own = None if start is None else start[len(finals) : len(finals) + cell.states]
         x, *final = run(x, states=own, past_bt=past if mask is not None and wanted and cell.states > 1 else None)
+        if mask is not None:
+            named(x, "steps")
         if mask is not None and wanted:
             last = call.function(nn_recurrent.spread, x, place[:, -1:])[:, 0]
-            final[0] = last if own is None else torch.where(place[:, -1:] >= 0, last, own[0])
+            final[0] = named(last if own is None else torch.where(place[:, -1:] >= 0, last, own[0]), "h")
         finals += final
     if mask is None:
         return x if layer.return_sequences else finals[-layer.cells[-1].states], finals

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.fx import Proxy
 
-from spec_compiler.lowering.call import Call
+from spec_compiler.lowering.call import Call, named
 from spec_compiler.lowering.recurrent import flat, steps_mask
 from spec_compiler.lowering.table import lowers
 from spec_compiler.specs.layers.wrappers import Bidirectional, TimeDistributed, halves
@@ -27,7 +27,11 @@ def bidirectional(
     kept: list[Proxy] = []
     if layer.layer.return_state:
         (there, *kept), (back, *more) = there, back
+        for direction, states in (("forward", kept), ("backward", more)):
+            for state, letter in zip(states, "hc", strict=False):
+                named(state, f"{direction}_{letter}")
         kept += more
+    there, back = named(there, "forward"), named(back, "backward")
     if any(inner.compute_dtype != layer.compute_dtype for inner in layer.directions):
         there, back = call.cast(there), call.cast(back)
     if layer.layer.return_sequences:

@@ -59,9 +59,9 @@ def bidirectional() -> Model:
 def test_bidirectional_without_a_mask_needs_none_of_its_helpers():
     source = bidirectional().emit()
     assert forward(source) == [
-        "_, both, _ = self.both.forward_layer(x)",
+        "_, forward, _ = self.both.forward_layer(x)",
         "_, y, _ = self.both.backward_layer(x.flip(1))",
-        "return torch.cat([both, y], dim=-1)",
+        "return torch.cat([forward, y], dim=-1)",
     ]
     assert "def compact" not in source and "def spread" not in source
 
@@ -70,6 +70,25 @@ def masked() -> Model:
     ids = Input((None,), dtype="int32", name="ids")
     x = layers.Embedding(9, 4, mask_zero=True)(ids)
     return Model(ids, layers.Bidirectional(layers.LSTM(3, return_sequences=True, return_state=True))(x))
+
+
+def test_masked_steps_and_states_say_which_they_are():
+    assert forward(masked().emit()) == [
+        "embedding = self.embedding(ids)",
+        "embedding_mask = torch.ne(ids, 0)",
+        "steps, place, past = compact(embedding, embedding_mask)",
+        "steps, _, forward_c = self.bidirectional.forward_layer(steps, past_bt=past)",
+        "forward_h = spread(steps, place[:, -1:])[:, 0]",
+        "forward = torch.where(embedding_mask.unsqueeze(-1), spread(steps, place), 0.0)",
+        "reversed_steps = embedding.flip(1)",
+        "reversed_mask = embedding_mask.flip(1)",
+        "steps, place, past = compact(reversed_steps, reversed_mask)",
+        "steps, _, backward_c = self.bidirectional.backward_layer(steps, past_bt=past)",
+        "backward_h = spread(steps, place[:, -1:])[:, 0]",
+        "x = torch.where(reversed_mask.unsqueeze(-1), spread(steps, place), 0.0).flip(1)",
+        "bidirectional = torch.cat([forward, x], dim=-1)",
+        "return [bidirectional, forward_h, forward_c, backward_h, backward_c]",
+    ]
 
 
 def nested() -> Model:
