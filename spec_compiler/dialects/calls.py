@@ -14,7 +14,7 @@ from spec_compiler.specs.shapes import ShapeError
 from spec_compiler.specs.types import DTYPES
 
 _CONSTANT = "_CONSTANT_VALUE"
-_REFERENCE = "`[layer, call, output]`, as in `[\"dense_1\", 0, 0]`"
+_REFERENCE = '`[layer, call, output]`, as in `["dense_1", 0, 0]`'
 
 
 class _BrokenCall(Exception):

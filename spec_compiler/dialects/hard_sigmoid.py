@@ -27,15 +27,21 @@ def written(dtype: str) -> dict[str, Any]:
 
 def is_meant(value: Any) -> bool:
     """Whether an activation is stated so."""
-    if not isinstance(value, dict) or value.get("class_name") != "Pipeline" or not isinstance(value.get("config"), dict):
-        return False
-    layers = value["config"].get("layers")
+    config = _config_of(value, "Pipeline")
+    layers = None if config is None else config.get("layers")
     if not isinstance(layers, list) or len(layers) != len(_STEPS):
         return False
     return all(_is_step(layer, *step) for layer, step in zip(layers, _STEPS, strict=True))
 
 
 def _is_step(layer: Any, class_name: str, arguments: dict[str, Any]) -> bool:
-    if not isinstance(layer, dict) or layer.get("class_name") != class_name or not isinstance(layer.get("config"), dict):
-        return False
-    return all(layer["config"].get(name) == value for name, value in arguments.items())
+    config = _config_of(layer, class_name)
+    return config is not None and all(config.get(name) == value for name, value in arguments.items())
+
+
+def _config_of(value: Any, class_name: str) -> dict[str, Any] | None:
+    """The config of a serialized `class_name`, or None where `value` is none."""
+    if not isinstance(value, dict) or value.get("class_name") != class_name:
+        return None
+    config = value.get("config")
+    return config if isinstance(config, dict) else None

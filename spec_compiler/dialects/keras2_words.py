@@ -63,7 +63,10 @@ _GONE: dict[str, dict[str, tuple[Any, ...]]] = {
     "AdditiveAttention": {"seed": (None,)},
     "AlphaDropout": {"noise_shape": (None,)},
     "Resizing": {
-        "pad_to_aspect_ratio": (False,), "fill_mode": ("constant",), "fill_value": (0.0,), "antialias": (False,),
+        "pad_to_aspect_ratio": (False,),
+        "fill_mode": ("constant",),
+        "fill_value": (0.0,),
+        "antialias": (False,),
         "data_format": ("channels_last",),
     },
     **{name: {"data_format": ("channels_last",)} for name in ("CenterCrop", "RandomFlip", "RandomRotation")},

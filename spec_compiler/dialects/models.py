@@ -151,9 +151,7 @@ def _items(reader: LayerReader, item: Item, config: dict[str, Any], path: Path) 
     return items
 
 
-def _model(
-    reader: LayerReader, cls: type[M], item: Item, config: dict[str, Any], name: str | None
-) -> M | None:
+def _model(reader: LayerReader, cls: type[M], item: Item, config: dict[str, Any], name: str | None) -> M | None:
     """The model without its layers."""
     fields = {key: config[key] for key in _MODEL_FIELDS if key in config}
     if name is not None:

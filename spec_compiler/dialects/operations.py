@@ -34,7 +34,9 @@ def read_operation(item: Item, name: str | None, reporter: Reporter) -> LayerSpe
     if operation is None or operation.module != item.named.module:
         function = f"{item.named.module}.{item.named.class_name}"
         why = REFUSED.get(item.named.class_name)
-        reporter.report(UNSUPPORTED, f"the operation {show(function)} cannot be built{f': {why}' if why else ''}", item.path)
+        reporter.report(
+            UNSUPPORTED, f"the operation {show(function)} cannot be built{f': {why}' if why else ''}", item.path
+        )
         return None
     arguments = {key: value for key, value in config.items() if key != "name"}
     _, faults = operation.checked(arguments)
@@ -42,7 +44,9 @@ def read_operation(item: Item, name: str | None, reporter: Reporter) -> LayerSpe
         reporter.report(INVALID_VALUE, message, (*item.config_path, key) if key else item.config_path)
     if faults:
         return None
-    return _spec(OpSpec, {"name": name or config.get("name"), "op": operation.name, "arguments": arguments}, item, reporter)
+    return _spec(
+        OpSpec, {"name": name or config.get("name"), "op": operation.name, "arguments": arguments}, item, reporter
+    )
 
 
 def _spec(cls: type[LayerSpec], values: dict[str, Any], item: Item, reporter: Reporter) -> LayerSpec | None:

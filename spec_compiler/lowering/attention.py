@@ -132,7 +132,9 @@ class Heads:
             found.append(self.aligned(_bool(attention_mask, stated.dtype), len(stated.shape)))
         if self.layer.sliding_window:
             width = self.layer.sliding_window
-            found.append(self.call.function(nn_attention.window_mask, self.inputs["query"], self.inputs["value"], width))
+            found.append(
+                self.call.function(nn_attention.window_mask, self.inputs["query"], self.inputs["value"], width)
+            )
         return found
 
     def placed(self, mask: Any, rank: int, name: str) -> Any:

@@ -127,7 +127,9 @@ class OpCall:
         dtype = {} if array.dtype == "float32" else {"dtype": torch_dtype(array.dtype)}
         expr = ModuleExpr(Constant, _listed(values), **dtype)
         _, _, number = self.call.node.name.rpartition("#")
-        name = "_".join(["constant", *([number] if number.isdigit() else []), *([str(self._count)] if self._count else [])])
+        name = "_".join(
+            ["constant", *([number] if number.isdigit() else []), *([str(self._count)] if self._count else [])]
+        )
         self._count += 1
         return self.typed(self.call.module(expr, (), name)(), TensorType(shape, array.dtype))
 

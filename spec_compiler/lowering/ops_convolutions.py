@@ -69,9 +69,7 @@ def Conv(
     return _back(y, len(x), data_format)
 
 
-def _depthwise(
-    op: OpCall, x: Any, dims: Shape, kernel: Proxy, strides: Any, padding: str, dilation: Any
-) -> Any:
+def _depthwise(op: OpCall, x: Any, dims: Shape, kernel: Proxy, strides: Any, padding: str, dilation: Any) -> Any:
     *size, channels, _ = op.type(kernel).shape
     # Keras's (*size, channels, multiplier) is torch's (channels * multiplier, 1, *size).
     turned = kernel.flatten(-2).movedim(-1, 0).unsqueeze(1)

@@ -95,7 +95,11 @@ def surrounded(x: Any, height: int, width: int, target_height: int, target_width
 
 
 def _reading(interpolation: str, fill_value: float, fill_mode: str = "constant") -> dict[str, Any]:
-    stated = {"linear": (interpolation == "bilinear", True), "fill_mode": (fill_mode, "constant"), "fill_value": (fill_value, 0)}
+    stated = {
+        "linear": (interpolation == "bilinear", True),
+        "fill_mode": (fill_mode, "constant"),
+        "fill_value": (fill_value, 0),
+    }
     return {key: value for key, (value, default) in stated.items() if value != default}
 
 

@@ -128,7 +128,9 @@ def Scatter(op: OpCall, indices: Proxy, values: Proxy, *, shape: Sequence[int]) 
 @lowering
 def ScatterUpdate(op: OpCall, inputs: Proxy, indices: Proxy, updates: Proxy, *, reduction: str | None) -> Any:
     names = {"add": "sum", "max": "amax", "min": "amin", "mul": "prod"}
-    return op.call.function(updated, inputs, indices, updates, **({} if reduction is None else {"reduce": names[reduction]}))
+    return op.call.function(
+        updated, inputs, indices, updates, **({} if reduction is None else {"reduce": names[reduction]})
+    )
 
 
 def _one_hot(op: OpCall, x: Proxy, num_classes: int, axis: int) -> Any:

@@ -179,9 +179,7 @@ def nan_place(op: OpCall, function: tuple[str, float], x: Proxy, *, axis: Any, k
     return torch.where(_none(op, x, axis, keepdims), -1, y)  # type: ignore[call-overload]
 
 
-lower_each(
-    {"Nanargmax": ("argmax", float("-inf")), "Nanargmin": ("argmin", float("inf"))}, nan_place
-)
+lower_each({"Nanargmax": ("argmax", float("-inf")), "Nanargmin": ("argmin", float("inf"))}, nan_place)
 
 
 @lowering
@@ -207,7 +205,9 @@ def Nanstd(op: OpCall, x: Proxy, *, axis: Any, keepdims: bool) -> Any:
 # Quantiles.
 
 
-def quantiles(op: OpCall, function: Callable[..., Any], x: Proxy, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
+def quantiles(
+    op: OpCall, function: Callable[..., Any], x: Proxy, q: Any, axis: Any, method: str, keepdims: bool
+) -> Any:
     x = op.as_float(x)
     # torch takes quantiles of float32 and float64 alone.
     half = op.type(x).dtype in ("float16", "bfloat16")

@@ -42,7 +42,14 @@ def _stated(window: str | None, center: bool) -> dict[str, Any]:
 
 @lowering
 def STFT(
-    op: OpCall, x: Proxy, *, sequence_length: int, sequence_stride: int, fft_length: int, window: str | None, center: bool
+    op: OpCall,
+    x: Proxy,
+    *,
+    sequence_length: int,
+    sequence_stride: int,
+    fft_length: int,
+    window: str | None,
+    center: bool,
 ) -> Any:
     y = op.call.function(stft, x, sequence_length, sequence_stride, fft_length, **_stated(window, center))
     return op.call.outputs(y)

@@ -178,7 +178,8 @@ def over_steps(
     finals: list[Proxy] = []
     wanted = layer.return_state or layer.stateful
     if mask is not None:
-        x, place, past = map(named, several(call.function(nn_recurrent.compact, x, mask), 3), ("steps", "place", "past"))
+        compacted = several(call.function(nn_recurrent.compact, x, mask), 3)
+        x, place, past = map(named, compacted, ("steps", "place", "past"))
         last = None
     for cell, run in zip(layer.cells, runs, strict=True):
         own = None if start is None else start[len(finals) : len(finals) + cell.states]

@@ -15,7 +15,12 @@ def _window(name: str | None, length: int, x: Tensor) -> Tensor:
 
 
 def stft(
-    x: Tensor, sequence_length: int, sequence_stride: int, fft_length: int, window: str | None = "hann", center: bool = True
+    x: Tensor,
+    sequence_length: int,
+    sequence_stride: int,
+    fft_length: int,
+    window: str | None = "hann",
+    center: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Spectra of windows of a signal: (..., samples) -> (..., windows, fft_length // 2 + 1), real and imaginary part."""
     y = torch.stft(

@@ -113,9 +113,6 @@ def _infer_nested(node: Node, body: Graph, reporter: Reporter) -> None:
         _set_outputs(node, [(value.shape, value.dtype) for value in outputs], reporter)  # type: ignore[misc]
 
 
-
-
-
 def _fits(given: Shape, stated: Shape) -> bool:
     pairs = zip(given, stated, strict=False)
     return len(given) == len(stated) and all(a is None or b is None or a == b for a, b in pairs)

@@ -17,7 +17,7 @@ ACTIVATIONS = (
     "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu",
     "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus",
     "tanh", "tanh_shrink",
-)
+)  # fmt: skip
 """Keras 3's names, as it writes them. Its `threshold` takes two arguments, which a name cannot give."""
 
 OLD_ACTIVATIONS = ("hard_sigmoid_keras2",)

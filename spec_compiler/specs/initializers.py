@@ -235,7 +235,7 @@ class Orthogonal(Initializer):
 WINDOWS = (
     "barthann", "bartlett", "blackman", "blackmanharris", "bohman", "boxcar", "cosine", "exponential", "flattop",
     "hamming", "hann", "lanczos", "nuttall", "parzen", "taylor", "triang", "tukey",
-)
+)  # fmt: skip
 """The windows of `scipy.signal.get_window` that need no argument."""
 
 

@@ -132,7 +132,9 @@ def test_training_is_written_as_stated_until_it_changes() -> None:
     assert loaded.optimizer.momentum == 0.9
 
 
-@pytest.mark.parametrize("name", ["1e3", "no", "0o17", "on", "1_000", "~", "null", "a: b", "0x1f", "1:30", " x", ".5", ""])
+@pytest.mark.parametrize(
+    "name", ["1e3", "no", "0o17", "on", "1_000", "~", "null", "a: b", "0x1f", "1:30", " x", ".5", ""]
+)
 def test_words_that_look_like_something_else_stay_words_in_yaml(name: str) -> None:
     import yaml
 

@@ -64,7 +64,9 @@ def mutate(document: Any, rng: random.Random) -> None:
     elif kind < 0.9:
         parent[key] = copy.deepcopy(at(document, rng.choice(found)))
     elif isinstance(parent, dict):
-        parent[rng.choice(["layers", "config", "class_name", "name", "units", "inbound_nodes", "module"])] = parent.pop(key)
+        parent[rng.choice(["layers", "config", "class_name", "name", "units", "inbound_nodes", "module"])] = parent.pop(
+            key
+        )
     else:
         parent.append(copy.deepcopy(parent[key]))
 
@@ -133,13 +135,20 @@ def test_ten_thousand_layers_take_linear_time() -> None:
 def test_calls_in_a_row_take_linear_time() -> None:
     def seconds(n: int) -> float:
         layers: list[Any] = [
-            {"class_name": "InputLayer", "name": "d0", "config": {"batch_shape": [None, 1], "name": "d0"}, "inbound_nodes": []}
+            {
+                "class_name": "InputLayer",
+                "name": "d0",
+                "config": {"batch_shape": [None, 1], "name": "d0"},
+                "inbound_nodes": [],
+            }
         ]
         for i in range(1, n):
             node = {"class_name": "Dense", "name": f"d{i}", "config": {"units": 1, "name": f"d{i}"}}
             layers.append(node | {"inbound_nodes": [[[f"d{i - 1}", 0, 0, {}]]]})
         ends = {"input_layers": [["d0", 0, 0]], "output_layers": [[f"d{n - 1}", 0, 0]]}
-        document = json.loads(json.dumps({"class_name": "Functional", "config": {"name": "m", "layers": layers, **ends}}))
+        document = json.loads(
+            json.dumps({"class_name": "Functional", "config": {"name": "m", "layers": layers, **ends}})
+        )
         start = time.process_time()
         load_spec(document)
         return time.process_time() - start

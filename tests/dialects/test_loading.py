@@ -136,14 +136,19 @@ def test_validate_checks_shapes_too() -> None:
 def test_faults_of_a_mapping_in_hand_stand_at_their_path() -> None:
     layers = [{"class_name": "Dense", "config": {"units": 0}}]
     report = validate({"model_config": {"class_name": "Sequential", "config": {"layers": layers}}})
-    assert str(report) == "model_config.config.layers[0].config.units: Dense.units: expected a number greater than 0, got 0 [SC104]"
+    assert (
+        str(report)
+        == "model_config.config.layers[0].config.units: Dense.units: expected a number greater than 0, got 0 [SC104]"
+    )
 
 
 def test_json_in_a_json_string_in_a_wrapping_is_opened() -> None:
     text = json.dumps({"model_config": GOOD.read_text()})
     assert parse_spec(text).members() == load_spec(GOOD).members()
     assert parse_spec(json.dumps(GOOD.read_text())).members() == load_spec(GOOD).members()
-    assert parse_spec(b"\xef\xbb\xbf" + GOOD.read_bytes().replace(b"\n", b"\r\n")).members() == load_spec(GOOD).members()
+    assert (
+        parse_spec(b"\xef\xbb\xbf" + GOOD.read_bytes().replace(b"\n", b"\r\n")).members() == load_spec(GOOD).members()
+    )
 
 
 @pytest.mark.parametrize("source", [3, None, [1], io.StringIO("{}")])
@@ -154,7 +159,11 @@ def test_what_is_no_source_is_a_type_error(source: Any) -> None:
 
 def test_training_config_that_cannot_be_resolved_is_a_warning() -> None:
     document = json.loads(GOOD.read_text())
-    document["compile_config"] = {"optimizer": {"class_name": "Lion9", "config": {}}, "loss": "mse", "metrics": ["mine"]}
+    document["compile_config"] = {
+        "optimizer": {"class_name": "Lion9", "config": {}},
+        "loss": "mse",
+        "metrics": ["mine"],
+    }
     report = validate(document)
     assert report.ok
     assert [(d.code.slug, d.path) for d in report.warnings] == [
@@ -167,12 +176,17 @@ def test_training_config_that_cannot_be_resolved_is_a_warning() -> None:
 
 def test_keras2_training_config_is_read() -> None:
     layers = [{"class_name": "Dense", "config": {"units": 1, "batch_input_shape": [None, 2]}}]
-    metric = {"class_name": "MeanMetricWrapper", "config": {"name": "accuracy", "dtype": "float32", "fn": "binary_accuracy"}}
+    metric = {
+        "class_name": "MeanMetricWrapper",
+        "config": {"name": "accuracy", "dtype": "float32", "fn": "binary_accuracy"},
+    }
     optimizer = {"class_name": "Adam", "config": {"lr": 0.5, "decay": 0.0, "jit_compile": False}}
-    spec = load_spec({
-        "model_config": json.dumps({"class_name": "Sequential", "config": {"name": "s", "layers": layers}}),
-        "training_config": {"optimizer_config": optimizer, "loss": "mse", "metrics": [[metric]]},
-    })
+    spec = load_spec(
+        {
+            "model_config": json.dumps({"class_name": "Sequential", "config": {"name": "s", "layers": layers}}),
+            "training_config": {"optimizer_config": optimizer, "loss": "mse", "metrics": [[metric]]},
+        }
+    )
     assert spec.training is not None
     assert spec.training.optimizer.learning_rate == 0.5
     assert len(spec.training.metrics) == 1

@@ -9,8 +9,7 @@ from spec_compiler.models import model_from_json
 from tests.conftest import SHARED
 
 FILES = sorted((SHARED / "keras2").glob("*.npz"))
-WAITING = {
-}
+WAITING = {}
 
 
 @pytest.mark.skipif(not FILES, reason="the reference models are not beside this checkout")

@@ -74,9 +74,7 @@ COUNTING = [
     ],
     *[
         ("AUC", {"curve": curve, "summation_method": method, "num_thresholds": n}, "binary")
-        for curve, method, n in itertools.product(
-            ("ROC", "PR"), ("interpolation", "minoring", "majoring"), (200, 5)
-        )
+        for curve, method, n in itertools.product(("ROC", "PR"), ("interpolation", "minoring", "majoring"), (200, 5))
     ],
     ("AUC", {"thresholds": [0.1, 0.2, 0.7]}, "binary"),
     ("AUC", {"from_logits": True}, "binary"),
@@ -242,10 +240,14 @@ def test_masks_count_for_both_kinds():
     theirs.update_state(y_true, masked, torch.ones(2, 2))
     ours = CompiledMetrics(["accuracy"], ["accuracy"], "out")
     ours.update([y_true], [y_pred], [torch.ones(2, 2)], [mask])
-    assert ours.result() == {key: value.item() for key, value in theirs.result().items()} == {
-        "accuracy": 1.0,
-        "weighted_accuracy": 1.0,
-    }
+    assert (
+        ours.result()
+        == {key: value.item() for key, value in theirs.result().items()}
+        == {
+            "accuracy": 1.0,
+            "weighted_accuracy": 1.0,
+        }
+    )
 
 
 def test_functions_and_own_metrics_are_taken():

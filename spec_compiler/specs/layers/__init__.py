@@ -1,5 +1,4 @@
-"""Every layer, by family. This table is the closed registry that names in a file are looked up in.
-"""
+"""Every layer, by family. This table is the closed registry that names in a file are looked up in."""
 
 from __future__ import annotations
 

@@ -105,7 +105,9 @@ def _text(value: Any) -> str:
 def _dtype(value: Any) -> str | None:
     if isinstance(value, dict) and isinstance(value.get("config"), dict):
         value = value["config"].get("name", value)
-    if value is None or (isinstance(value, str) and value in DTYPES and not value.startswith("mixed") and value != "string"):
+    if value is None or (
+        isinstance(value, str) and value in DTYPES and not value.startswith("mixed") and value != "string"
+    ):
         return value
     raise ValueError("expected a dtype, as float32 or int32")
 

@@ -75,7 +75,9 @@ def AveragePool(
     data_format: Literal["channels_last", "channels_first"] | None = None,
 ) -> TensorType:
     require_floats(inputs)
-    return _pooled("AveragePool", inputs, pool_size=pool_size, strides=strides, padding=padding, data_format=data_format)
+    return _pooled(
+        "AveragePool", inputs, pool_size=pool_size, strides=strides, padding=padding, data_format=data_format
+    )
 
 
 @pool
@@ -187,7 +189,9 @@ def DepthwiseConv(
     return TensorType(shaped(inputs.shape, dims, (taken or 1) * (multiplier or 1), data_format), inputs.dtype)
 
 
-@op.having(order="inputs depthwise_kernel pointwise_kernel strides padding data_format dilation_rate", prepared=with_format)
+@op.having(
+    order="inputs depthwise_kernel pointwise_kernel strides padding data_format dilation_rate", prepared=with_format
+)
 def SeparableConv(
     inputs: TensorType,
     depthwise_kernel: TensorType,

@@ -125,7 +125,11 @@ def PerspectiveTransform(
     _require_images(images)
     require_floats(images)
     for points in (start_points, end_points):
-        if len(points.shape) not in (2, 3) or points.shape[-2:] != (4, 2) or len(points.shape) != len(start_points.shape):
+        if (
+            len(points.shape) not in (2, 3)
+            or points.shape[-2:] != (4, 2)
+            or len(points.shape) != len(start_points.shape)
+        ):
             raise ShapeError(f"points are four corners, (4, 2), or as many for each image, got {show(points.shape)}")
     return images
 
@@ -133,7 +137,11 @@ def PerspectiveTransform(
 def _with_sizes(settings: dict[str, Any]) -> dict[str, Any]:
     size = settings["size"]
     window = (size, size) if isinstance(size, int) else size
-    return {**with_format(settings), "size": window, "strides": window if settings["strides"] is None else settings["strides"]}
+    return {
+        **with_format(settings),
+        "size": window,
+        "strides": window if settings["strides"] is None else settings["strides"],
+    }
 
 
 @op.having(order="images size strides dilation_rate padding data_format", prepared=_with_sizes, nameless=True)
@@ -157,7 +165,8 @@ def ExtractPatches(
     channels = images.shape[channel]
     if channels is None:
         raise ShapeError(f"the number of channels of {show(images.shape)} must be known")
-    steps, dilations = each(window if strides is None else strides, rank, "strides"), each(dilation_rate, rank, "dilation_rate")
+    steps = each(window if strides is None else strides, rank, "strides")
+    dilations = each(dilation_rate, rank, "dilation_rate")
     axes = range(-rank, 0) if first else range(-rank - 1, -1)
     lengths: dict[int, int | None] = {
         axis: convolved(images.shape[axis], k, s, d, padding)
@@ -211,7 +220,11 @@ def PadImages(
         height: around(images.shape[height], top_padding, bottom_padding, target_height, 1, "padding"),
         width: around(images.shape[width], left_padding, right_padding, target_width, 1, "padding"),
     }
-    return TensorType(_with(images.shape, {axis: images.shape[axis] + a + b for axis, (a, b) in pads.items()}), images.dtype)  # type: ignore[operator]
+    lengths: dict[int, int | None] = {
+        axis: images.shape[axis] + a + b  # type: ignore[operator]
+        for axis, (a, b) in pads.items()
+    }
+    return TensorType(_with(images.shape, lengths), images.dtype)
 
 
 @op
@@ -238,7 +251,9 @@ def CropImages(
     return TensorType(_with(images.shape, lengths), images.dtype)
 
 
-def around(n: int | None, before: int | None, after: int | None, target: int | None, sign: int, what: str) -> tuple[int, int]:
+def around(
+    n: int | None, before: int | None, after: int | None, target: int | None, sign: int, what: str
+) -> tuple[int, int]:
     """What is added (`sign` 1) or cut off (-1) before and behind an axis, where two of three are stated."""
     if n is None:
         raise ShapeError("height and width of the images must be known")
@@ -268,7 +283,11 @@ def GaussianBlur(
         raise ShapeError(f"the window is square and of odd size, got {list(kernel_size)}")
     if not 0 < kernel_size[0] <= LARGEST_KERNEL:
         raise ShapeError(f"the window's size is from 1 to {LARGEST_KERNEL}, got {kernel_size[0]}")
-    if not isinstance(sigma, (list, tuple)) or len(sigma) != 2 or not all(isinstance(s, (int, float)) and s > 0 for s in sigma):
+    if (
+        not isinstance(sigma, (list, tuple))
+        or len(sigma) != 2
+        or not all(isinstance(s, (int, float)) and s > 0 for s in sigma)
+    ):
         raise ShapeError("sigma is two numbers above 0")
     if images.shape[axes_of(data_format)[2]] is None:
         raise ShapeError(f"the number of channels of {show(images.shape)} must be known")
@@ -300,7 +319,9 @@ def ScaleAndTranslate(
     for x in (scale, translation):
         if x.shape != (len(dims),):
             raise ShapeError(f"scale and translation are one number for each of {len(dims)} axes, got {show(x.shape)}")
-    shape = tuple(m if i in dims or n is None else n for i, (n, m) in enumerate(zip(images.shape, output_shape, strict=True)))
+    shape = tuple(
+        m if i in dims or n is None else n for i, (n, m) in enumerate(zip(images.shape, output_shape, strict=True))
+    )
     return TensorType(shape, images.dtype)
 
 

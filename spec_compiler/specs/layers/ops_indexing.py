@@ -117,7 +117,9 @@ def _starts(start_indices: Any, rank: int) -> tuple[int, ...] | None:
     """Where the slice starts on each axis; None where a tensor says so."""
     if isinstance(start_indices, TensorType):
         if start_indices.shape != (rank,):
-            raise ShapeError(f"start_indices name a place on each of {rank} axes, got shape {show(start_indices.shape)}")
+            raise ShapeError(
+                f"start_indices name a place on each of {rank} axes, got shape {show(start_indices.shape)}"
+            )
         require_ints(start_indices)
         return None
     values = start_indices.values if isinstance(start_indices, Array) else start_indices

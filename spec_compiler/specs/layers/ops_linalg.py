@@ -164,7 +164,9 @@ def Norm(x: TensorType, *, ord: Any = None, axis: Axes = None, keepdims: bool = 
     if (ord in ("fro", "nuc") and len(axes) != 2) or (ord is not None and len(axes) > 2):
         raise ShapeError(f"a norm of order {ord!r} is taken over one axis or two, got {len(axes)}")
     if len(axes) == 2 and ord in (2, -2, "nuc") and x.dtype in ("float16", "bfloat16"):
-        raise ShapeError(f"a norm of order {ord!r} takes float32 or float64, got {x.dtype}", help="cast it to float32 first")
+        raise ShapeError(
+            f"a norm of order {ord!r} takes float32 or float64, got {x.dtype}", help="cast it to float32 first"
+        )
     return TensorType(reduced(x.shape, axis, keepdims), float_dtype(x))
 
 

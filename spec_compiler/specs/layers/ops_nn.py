@@ -62,7 +62,12 @@ def SparseCategoricalCrossentropy(
 
 @op.having(function="ctc_loss")
 def CTCLoss(
-    target: TensorType, output: TensorType, target_length: TensorType, output_length: TensorType, *, mask_index: Count = 0
+    target: TensorType,
+    output: TensorType,
+    target_length: TensorType,
+    output_length: TensorType,
+    *,
+    mask_index: Count = 0,
 ) -> TensorType:
     """Connectionist temporal classification, Graves et al. 2006: labels (batch, n) and scores (batch, steps, classes)."""
     require_ints(target, target_length, output_length)
@@ -224,7 +229,13 @@ def Unfold(
 
 @op.having(order="x output_size kernel_size dilation padding stride")
 def Fold(
-    x: TensorType, *, output_size: Sizes, kernel_size: Sizes, dilation: Sizes = 1, padding: Counts = 0, stride: Sizes = 1
+    x: TensorType,
+    *,
+    output_size: Sizes,
+    kernel_size: Sizes,
+    dilation: Sizes = 1,
+    padding: Counts = 0,
+    stride: Sizes = 1,
 ) -> TensorType:
     """Columns added up as windows: (batch, channels * window, windows) -> (batch, channels, *output_size)."""
     if len(x.shape) != 3:

@@ -27,7 +27,9 @@ math = Module("keras.src.ops.math")
 def contracted(a: int | None, b: int | None, shapes: tuple[Shape, ...]) -> None:
     """ShapeError unless two axes that are summed over are of one length."""
     if a is not None and b is not None and a != b:
-        raise ShapeError(f"shapes {' and '.join(map(show, shapes))} do not go together: lengths {a} and {b} are summed over")
+        raise ShapeError(
+            f"shapes {' and '.join(map(show, shapes))} do not go together: lengths {a} and {b} are summed over"
+        )
 
 
 def _of_int8(x1: TensorType, x2: TensorType) -> str:
@@ -118,7 +120,8 @@ def contracted_axes(axes: Any, rank1: int, rank2: int) -> tuple[tuple[int, ...],
     if not isinstance(axes, (list, tuple)) or len(axes) != 2:
         raise ShapeError("axes are a number, or a list of axes for each tensor")
     pair = [[a] if isinstance(a, int) else a for a in axes]
-    if not all(isinstance(a, (list, tuple)) and all(type(i) is int for i in a) for a in pair) or len(pair[0]) != len(pair[1]):
+    lists = all(isinstance(a, (list, tuple)) and all(type(i) is int for i in a) for a in pair)
+    if not lists or len(pair[0]) != len(pair[1]):
         raise ShapeError("axes are a number, or a list of axes for each tensor, as many for one as for the other")
     return axes_in(pair[0], rank1), axes_in(pair[1], rank2)
 

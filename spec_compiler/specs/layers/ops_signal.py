@@ -119,7 +119,9 @@ def ISTFT(
     real = _pair(x, 2)
     _require_window(real, sequence_length, fft_length)
     if real.shape[-1] not in (None, fft_length // 2 + 1):
-        raise ShapeError(f"a spectrum of fft_length {fft_length} is of length {fft_length // 2 + 1}, got {show(real.shape)}")
+        raise ShapeError(
+            f"a spectrum of fft_length {fft_length} is of length {fft_length // 2 + 1}, got {show(real.shape)}"
+        )
     if sequence_stride > sequence_length:
         raise ShapeError(f"sequences of {sequence_length} at strides of {sequence_stride} leave gaps")
     count = real.shape[-2]

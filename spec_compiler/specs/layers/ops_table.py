@@ -31,7 +31,10 @@ from spec_compiler.specs.types import Layout
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FAMILIES = ["ops_elementwise", "ops_activations", "ops_reductions", "ops_arranging", "ops_joining", "ops_grids", "ops_indexing", "ops_counting", "ops_products", "ops_linalg", "ops_signal", "ops_nn", "ops_convolutions", "ops_image", "ops_einops"]
+FAMILIES = [
+    "ops_elementwise", "ops_activations", "ops_reductions", "ops_arranging", "ops_joining", "ops_grids", "ops_indexing",
+    "ops_counting", "ops_products", "ops_linalg", "ops_signal", "ops_nn", "ops_convolutions", "ops_image", "ops_einops",
+]  # fmt: skip
 """The files of the table, here and in `lowering/`."""
 
 _operations: dict[str, Operation] = {}
@@ -238,15 +241,14 @@ class Module:
         assert name not in _operations, name
         function = function or snake_case(name)
         ordered, by_name = tuple(order.split()), tuple(named.split())
-        _operations[name] = Operation(
-            name, self.name, rule, function, layout, ordered, by_name, prepared, nameless
-        )
+        _operations[name] = Operation(name, self.name, rule, function, layout, ordered, by_name, prepared, nameless)
 
 
 _PYTHON = "it runs a Python function, which is not in the file"
 
 REFUSED = {
-    **dict.fromkeys(["Map", "Scan", "AssociativeScan", "Switch", "WhileLoop", "ForiLoop", "Cond", "VectorizedMap", "JVP"], _PYTHON),
+    **dict.fromkeys(("Map", "Scan", "AssociativeScan", "Switch", "WhileLoop", "ForiLoop", "Cond"), _PYTHON),
+    **dict.fromkeys(("VectorizedMap", "JVP"), _PYTHON),
     "Arange": "the length of what it gives is known only from the data",
     "ElasticTransform": "it is random in inference too",
     "Ndim": "it gives a number, and no tensor",

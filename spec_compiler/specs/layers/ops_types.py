@@ -72,7 +72,9 @@ def _is_regular(values: Any, shape: tuple[int, ...], kinds: set[type]) -> bool:
     if not shape:
         kinds.add(type(values))
         return isinstance(values, (int, float))
-    return isinstance(values, tuple) and len(values) == shape[0] and all(_is_regular(v, shape[1:], kinds) for v in values)
+    return (
+        isinstance(values, tuple) and len(values) == shape[0] and all(_is_regular(v, shape[1:], kinds) for v in values)
+    )
 
 
 def numbers_in(values: Any) -> Iterator[Any]:
@@ -160,7 +162,9 @@ def widened(dtype: str) -> str:
 def require_numbers(*operands: Operand) -> None:
     """ShapeError when all the operands are booleans."""
     if all(dtype_of(operand) == "bool" for operand in operands):
-        raise ShapeError("it takes numbers, got booleans", help="turn them into numbers first: cast to int32 or float32")
+        raise ShapeError(
+            "it takes numbers, got booleans", help="turn them into numbers first: cast to int32 or float32"
+        )
 
 
 def require_ints(*operands: Operand, or_bools: bool = False) -> None:
@@ -175,14 +179,18 @@ def require_floats(*operands: Operand) -> None:
     """ShapeError unless the operands are real numbers."""
     for operand in operands:
         if not is_float(dtype_of(operand)):
-            raise ShapeError(f"it takes floating-point numbers, got {dtype_of(operand)}", help="cast them to float32 first")
+            raise ShapeError(
+                f"it takes floating-point numbers, got {dtype_of(operand)}", help="cast them to float32 first"
+            )
 
 
 def require_one_dtype(*operands: Operand) -> None:
     """ShapeError when the operands' dtypes differ."""
     dtypes = dict.fromkeys(map(dtype_of, operands))
     if len(dtypes) > 1:
-        raise ShapeError(f"it takes tensors of one dtype, got {' and '.join(dtypes)}", help="cast one to the other's first")
+        raise ShapeError(
+            f"it takes tensors of one dtype, got {' and '.join(dtypes)}", help="cast one to the other's first"
+        )
 
 
 def broadcast(*shapes: Shape) -> Shape:

@@ -114,7 +114,6 @@ class BaseCell(RecurrentWeights, Units):
         return (self.gates * self.units,)
 
 
-
 class SimpleRNNCell(BaseCell):
     """One step of the plain recurrent layer: `activation(x @ kernel + h @ recurrent_kernel + bias)`."""
 

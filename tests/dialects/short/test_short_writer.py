@@ -239,7 +239,9 @@ def test_initializer_of_that_name_draws_the_same(scale, mode, distribution):
     stated = VarianceScaling(scale, mode, distribution, seed=3)
     named = by_name(stated)
     assert torch.equal(*(initialize(one, (5, 7), torch.float32) for one in (stated, named)))
-    assert type(named) is not VarianceScaling or scale == 0.5 or distribution == "untruncated_normal" or mode != "fan_in"
+    assert (
+        type(named) is not VarianceScaling or scale == 0.5 or distribution == "untruncated_normal" or mode != "fan_in"
+    )
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the corpus is not here")
