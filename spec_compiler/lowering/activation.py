@@ -19,12 +19,12 @@ _MASKED = {"float16": -3e4}
 
 @lowers(ActivationLayer)
 def activation_layer(layer: ActivationLayer, call: Call, x: Proxy) -> Proxy:
-    return call.activate(layer, call.floats(x))
+    return call.activate(layer, x)
 
 
 @lowers(Softmax)
 def softmax(layer: Softmax, call: Call, x: Proxy) -> Proxy:
-    x, mask = call.floats(x), call.mask
+    mask = call.mask
     if mask is None:
         return call.activate(layer, x)
     explicit = call.node.kwargs.get("mask")
@@ -55,4 +55,4 @@ def elementwise_weights(
 def prelu(layer: PReLU, call: Call, x: Proxy) -> Proxy:
     stated = shared_shape(call.shapes[0], layer.shared_axes, "PReLU")
     shape, rules = elementwise_weights(call, stated, {"alpha": "weight"})
-    return call.module(ModuleExpr(nn_activation.PReLU, shape), rules)(call.floats(x))
+    return call.module(ModuleExpr(nn_activation.PReLU, shape), rules)(x)

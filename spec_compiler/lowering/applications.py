@@ -16,7 +16,7 @@ from spec_compiler.specs.layers.applications import CustomScaleLayer, LayerScale
 
 @lowers(LayerScale)
 def layer_scale(layer: LayerScale, call: Call, x: Proxy) -> Any:
-    return call.module(ModuleExpr(ScaleModule, layer.projection_dim), [Rule("variable", "weight")])(call.floats(x))
+    return call.module(ModuleExpr(ScaleModule, layer.projection_dim), [Rule("variable", "weight")])(x)
 
 
 @lowers(CustomScaleLayer)

@@ -91,10 +91,7 @@ class Heads:
         rules = [Rule(f"{name}/kernel", "weight", shape=(n, m), axes=(1, 0)), Rule(f"{name}/bias", "bias", shape=(m,))]
         linear = self.call.module(ModuleExpr(nn.Linear, n, m, **bias), rules[: 1 + self.layer.use_bias], name)
         if x is None:
-            source = "query" if name == "gate" else name
-            x = self.inputs[source]
-            if "float" not in self.given[source].dtype:
-                x = x.to(getattr(torch, self.layer.compute_dtype))
+            x = self.inputs["query" if name == "gate" else name]
         y = torch.sigmoid(linear(x)) if name == "gate" else linear(x)
         self.call.penalize(self.layer.activity_regularizer, y)
         return y if name != "attention_output" or len(shape) == taken + 1 else y.unflatten(-1, shape[taken:])

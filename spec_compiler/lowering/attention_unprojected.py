@@ -28,7 +28,6 @@ def attention(
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
 ) -> Any:
-    inputs = [call.floats(x, i) for i, x in enumerate(inputs)]
     query, value, key = (*inputs, inputs[1])[:3]
     masks = call.masks
     mask = None if masks[1] is None else masks[1].unsqueeze(-2)

@@ -17,7 +17,6 @@ from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn.policy import Mixed
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.shapes import Shape
-from spec_compiler.specs.types import kept_dtype
 
 if TYPE_CHECKING:
     from spec_compiler.lowering.to_fx import GraphLowering
@@ -71,10 +70,13 @@ class Call:
         """Add the penalty that an activity regularizer puts on `x` to the loss."""
         self._lowering.penalize(regularizer, [x])
 
-    def floats(self, x: Proxy, i: int = 0) -> Proxy:
-        """`x`, input `i`, as numbers that a layer's weights can meet: Keras brings integers to the layer's dtype."""
-        # Integers are cast before the lowering sees them.
-        return self.cast(x) if self.node.inputs[i].dtype == "bool" else x
+    def taken_dtype(self, value: Value) -> str:
+        """The dtype that the layer takes an input in: floats, and what it makes floats of, in the one it computes in."""
+        layer = self.node.layer
+        if not layer.autocasts or "float" not in self.compute_dtype:
+            return value.dtype
+        made_floats = "float" in self.node.outputs[0].dtype and not layer.takes_integers
+        return self.compute_dtype if "float" in value.dtype or made_floats else value.dtype
 
     def cast(self, x: Proxy) -> Proxy:
         """`x` in the dtype that the layer computes in."""
@@ -194,11 +196,9 @@ class InnerCall(Call):
         kwargs: dict[str, Any],
         computes_in: str | None = None,
     ) -> None:
-        self.given_dtype = kept_dtype(outer.node.layer.compute_dtype, outer.node.inputs[0].dtype)
         self.in_place = computes_in is not None
         self._compute_dtype = computes_in or layer.compute_dtype
-        dtype = kept_dtype(self._compute_dtype, self.given_dtype)
-        value = Value(outer.node.name, shape=shape, dtype=dtype)
+        value = Value(outer.node.name, shape=shape, dtype=outer.taken_dtype(outer.node.inputs[0]))
         # A mask that is given to an inner layer is given explicitly: "mask" among the arguments says so.
         explicit = self.given(mask=mask, training=outer.training)
         super().__init__(Node(outer.node.name, layer, (value,), explicit), outer._lowering)
@@ -207,12 +207,9 @@ class InnerCall(Call):
         self.kwargs = kwargs
         found = layer.infer_shape(shape)
         for i, out in enumerate(found if isinstance(found, list) else [found]):
-            self.node.outputs.append(Value(self.node.name, self.node, i, out))
+            self.node.outputs.append(Value(self.node.name, self.node, i, out, layer.output_dtype(value.dtype)))
         if len(shape) > 2 and layer.layout(len(shape)) == "channels_first":
             self.node.layout = "channels_first"
-
-    def floats(self, x: Proxy, i: int = 0) -> Proxy:
-        return x if "float" in self.node.inputs[i].dtype else self.cast(x)
 
     @property
     def trainable(self) -> bool:
@@ -234,7 +231,7 @@ class InnerCall(Call):
     def lower(self, x: Proxy) -> Proxy | tuple[Proxy, ...]:
         """The layer's outputs for `x`, in Keras's order of axes, in the inner layer's dtype."""
         rank = len(self.shapes[0])
-        if self.node.inputs[0].dtype != self.given_dtype:
+        if self.taken_dtype(self.node.inputs[0]) != self.node.inputs[0].dtype:
             x = self.cast(x)
         if self.channels_first:
             x = permuted(x, rank, to_keras=False)

@@ -21,7 +21,7 @@ def dense(layer: Dense, call: Call, x: Proxy) -> Proxy:
     n = call.shapes[0][-1]
     bias = {} if layer.use_bias else {"bias": False}
     linear = call.module(ModuleExpr(nn.Linear, n, layer.units, **bias), LINEAR)
-    return call.activate(layer.activation, linear(call.floats(x)))
+    return call.activate(layer.activation, linear(x))
 
 
 def ids(call: Call, x: Proxy) -> Proxy:

@@ -19,7 +19,6 @@ from spec_compiler.specs.layers.einsum import EinsumDense
 def einsum_dense(layer: EinsumDense, call: Call, x: Proxy) -> Any:
     shape = call.shapes[0]
     kernel, bias = layer.kernel_shape(shape), layer.bias_shape(shape)
-    x = call.floats(x)
     if _is_linear(layer):
         expr = ModuleExpr(nn.Linear, *kernel, **({"bias": False} if bias is None else {}))
         rules = [Rule("kernel", "weight", axes=(1, 0)), Rule("bias", "bias")]

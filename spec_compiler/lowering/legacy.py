@@ -21,7 +21,6 @@ from spec_compiler.specs.layers.legacy import Highway, MaxoutDense, ParametricSo
 
 @lowers(Highway)
 def highway(layer: Highway, call: Call, x: Proxy) -> Any:
-    x = call.floats(x)
     n = call.shapes[0][-1]
     expr = ModuleExpr(nn.Linear, n, n, **({} if layer.use_bias else {"bias": False}))
     projection, gate = (
@@ -36,14 +35,14 @@ def highway(layer: Highway, call: Call, x: Proxy) -> Any:
 def maxout_dense(layer: MaxoutDense, call: Call, x: Proxy) -> Any:
     bias = {} if layer.use_bias else {"bias": False}
     expr = ModuleExpr(nn_legacy.Maxout, call.shapes[0][-1], layer.units, layer.nb_feature, **bias)
-    return call.module(expr, [Rule("W", "weight"), Rule("b", "bias")])(call.floats(x))
+    return call.module(expr, [Rule("W", "weight"), Rule("b", "bias")])(x)
 
 
 @lowers(ParametricSoftplus)
 def parametric_softplus(layer: ParametricSoftplus, call: Call, x: Proxy) -> Any:
     stated = shared_shape(call.shapes[0], layer.shared_axes, "ParametricSoftplus")
     shape, rules = elementwise_weights(call, stated, {"alphas": "alpha", "betas": "beta"})
-    return call.module(ModuleExpr(nn_legacy.ParametricSoftplus, shape), rules)(call.floats(x))
+    return call.module(ModuleExpr(nn_legacy.ParametricSoftplus, shape), rules)(x)
 
 
 @lowers(SReLU)
@@ -51,4 +50,4 @@ def srelu(layer: SReLU, call: Call, x: Proxy) -> Any:
     stated = shared_shape(call.shapes[0], layer.shared_axes, "SReLU")
     parameters = {"t_left": "left", "a_left": "left_slope", "t_right": "width", "a_right": "right_slope"}
     shape, rules = elementwise_weights(call, stated, parameters)
-    return call.module(ModuleExpr(nn_legacy.SReLU, shape), rules)(call.floats(x))
+    return call.module(ModuleExpr(nn_legacy.SReLU, shape), rules)(x)

@@ -20,7 +20,7 @@ _BY_ELEMENT = {2: nn_locally_connected.MaskedConnections, 3: nn_locally_connecte
 @lowers(LocallyConnected)
 def locally_connected(layer: LocallyConnected, call: Call, x: Proxy) -> Any:
     expr, rules = _by_place(layer, call) if layer.implementation == 1 else _by_element(layer, call)
-    return call.activate(layer.activation, call.module(expr, rules)(call.floats(x)))
+    return call.activate(layer.activation, call.module(expr, rules)(x))
 
 
 def _by_place(layer: LocallyConnected, call: Call) -> tuple[ModuleExpr, list[Rule]]:

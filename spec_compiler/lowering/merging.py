@@ -115,7 +115,7 @@ def concatenate_mask(layer: Concatenate, call: Call, inputs: list[Proxy]) -> Any
 
 @lowers(Dot)
 def dot(layer: Dot, call: Call, inputs: list[Proxy]) -> Any:
-    x, y = (call.floats(x, i) for i, x in enumerate(inputs))
+    x, y = inputs
     a, b = call.shapes
     i, j = layer.axes_of(a, b)
     if layer.normalize:

@@ -59,7 +59,7 @@ def batch_normalization(layer: BatchNormalization, call: Call, x: Proxy) -> Any:
     # Half the precision would not do for sums over a batch: Keras computes in float32 then.
     half = call.compute_dtype in ("float16", "bfloat16")
     norm = call.module(expr, rules, computes_in="float32" if half else None)
-    x = x.float() if half else call.floats(x)
+    x = x.float() if half else x
 
     def run(x: Any, mask: Any) -> Any:
         y = norm(x, **call.given(mask=mask, training=call.training))
@@ -88,7 +88,6 @@ def _over_several(run: Any, x: Any, mask: Any, axes: tuple[int, ...], rank: int)
 def layer_normalization(layer: LayerNormalization, call: Call, x: Proxy) -> Any:
     axes = layer.axes(call.shapes[0])
     dims, stated, last = _normalized(axes, call)
-    x = call.floats(x)
     rules = [Rule("gamma", "weight", shape=stated), Rule("beta", "bias", shape=stated)]
     if not last or None in dims or (layer.center and not layer.scale):
         kwargs = affine_kwargs(layer)
@@ -116,7 +115,7 @@ def _normalized(axes: tuple[int, ...], call: Call) -> tuple[tuple[int | None, ..
 def rms_normalization(layer: RMSNormalization, call: Call, x: Proxy) -> Any:
     dims = tuple(call.shapes[0][axis] for axis in layer.axes(call.shapes[0]))
     size = dims[0] if len(dims) == 1 else dims
-    return call.module(ModuleExpr(nn.RMSNorm, size, eps=layer.epsilon), [Rule("scale", "weight")])(call.floats(x))
+    return call.module(ModuleExpr(nn.RMSNorm, size, eps=layer.epsilon), [Rule("scale", "weight")])(x)
 
 
 @lowers(GroupNormalization)
@@ -135,7 +134,6 @@ def group_normalization(layer: GroupNormalization, call: Call, x: Proxy) -> Any:
         kwargs = {} if layer.scale else {"affine": False}
         expr = ModuleExpr(nn.GroupNorm, groups, channels, eps=layer.epsilon, **kwargs)
     norm = call.module(expr, rules)
-    x = call.floats(x)
     axis = call.axis(place)
     return norm(x) if axis == 1 else norm(x.movedim(axis, 1)).movedim(1, axis)
 
@@ -143,7 +141,7 @@ def group_normalization(layer: GroupNormalization, call: Call, x: Proxy) -> Any:
 @lowers(UnitNormalization)
 def unit_normalization(layer: UnitNormalization, call: Call, x: Proxy) -> Any:
     axes = tuple(call.axis(axis) for axis in layer.axes)
-    return F.normalize(call.floats(x), dim=axes[0] if len(axes) == 1 else axes)
+    return F.normalize(x, dim=axes[0] if len(axes) == 1 else axes)
 
 
 class _Normalized(InnerCall):

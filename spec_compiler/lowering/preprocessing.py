@@ -19,7 +19,6 @@ from spec_compiler.specs.layers.preprocessing import Normalization, Rescaling
 @lowers(Rescaling)
 def rescaling(layer: Rescaling, call: Call, x: Proxy) -> Any:
     scale, offset = layer.factors, layer.offsets
-    x = call.floats(x)
     if isinstance(scale, list) or isinstance(offset, list):
         given = [offset] if offset else []
         return call.module(ModuleExpr(nn_preprocessing.Rescaling, scale, *given, **call.stated_dtype()))(x)
@@ -29,7 +28,7 @@ def rescaling(layer: Rescaling, call: Call, x: Proxy) -> Any:
 
 @lowers(Normalization)
 def normalization(layer: Normalization, call: Call, x: Proxy) -> Any:
-    invert, x = {"invert": True} if layer.invert else {}, call.floats(x)
+    invert = {"invert": True} if layer.invert else {}
     given = None if layer.mean is None else array_shape(layer.mean)
     if given == ():
         return _by_numbers(layer, x)

@@ -125,7 +125,7 @@ def declared(call: Call, cell: BaseCell, n: int, name: str = "") -> Callable[...
 def cell_step(layer: BaseCell | StackedRNNCells, call: Call, x: Proxy, states: Any) -> tuple[Proxy, ...]:
     cells = list(layer.flat()) if isinstance(layer, StackedRNNCells) else [layer]
     n, start, finals = call.shapes[0][-1], flat(states), []
-    x = call.floats(x).unsqueeze(1)
+    x = x.unsqueeze(1)
     for i, cell in enumerate(cells):
         own, start = start[: cell.states], start[cell.states :]
         x, *final = declared(call, cell, n, f"cell_{i}" if len(cells) > 1 else "")(x, states=own)
@@ -164,7 +164,7 @@ def opened(
         states_in = getattr(torch, layer.compute_dtype)
         kept = call.module(ModuleExpr(nn_recurrent.States, *shapes).to(states_in), name="states")
         start = start or several(kept(), len(shapes))
-    x, mask = call.floats(x), steps_mask(call)
+    mask = steps_mask(call)
     if layer.go_backwards:
         x = named(x.flip(1), "reversed_steps")
         mask = None if mask is None else named(mask.flip(1), "reversed_mask")

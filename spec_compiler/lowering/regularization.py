@@ -27,7 +27,6 @@ SPATIAL = {1: (nn.Dropout1d, F.dropout1d), 2: (nn.Dropout2d, F.dropout2d), 3: (n
 
 def stock(call: Call, x: Proxy, p: float, module: type[nn.Module], function: Callable[..., Any]) -> Any:
     """torch's module, or its function where the call itself says that it trains."""
-    x = call.floats(x)
     if p == 0 or call.training is False:
         return x
     if call.training:
@@ -37,7 +36,6 @@ def stock(call: Call, x: Proxy, p: float, module: type[nn.Module], function: Cal
 
 def own(call: Call, x: Proxy, expr: ModuleExpr, strength: float) -> Any:
     """A module of ours, told where the call itself says whether it trains."""
-    x = call.floats(x)
     if strength == 0 or call.training is False:
         return x
     return call.module(expr)(x, **call.given(training=call.training))

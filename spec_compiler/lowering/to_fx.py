@@ -182,9 +182,9 @@ class GraphLowering:
         if node.body is not None:
             results = self._nested(node, node.body)
         else:
-            args = map_values(lambda v: self._cast(v, node, node.layout), node.args)
+            args = map_values(lambda v: self._taken(v, call, node.layout), node.args)
             kwargs = {
-                key: map_values(self.proxy if key.endswith("mask") else lambda v: self._cast(v, node), arg)
+                key: map_values(self.proxy if key.endswith("mask") else lambda v: self._taken(v, call), arg)
                 for key, arg in node.kwargs.items()
                 if key not in ("mask", "training")
             }
@@ -194,14 +194,10 @@ class GraphLowering:
         for value, proxy in zip(node.outputs, results, strict=True):
             self._proxies[id(value), value.layout] = proxy
 
-    def _cast(self, value: Value, node: Node, layout: Layout = "keras") -> Proxy:
-        """`value` as the layer takes it: floats in the dtype that its policy computes in, integers where floats come out."""
-        x, layer = self.proxy(value, layout), node.layer
-        floats = "float" in value.dtype and value.dtype != layer.compute_dtype
-        integers = "int" in value.dtype and not layer.takes_integers and "float" in node.outputs[0].dtype
-        if layer.autocasts and "float" in layer.compute_dtype and (floats or integers):
-            return x.to(getattr(torch, layer.compute_dtype))
-        return x
+    def _taken(self, value: Value, call: Call, layout: Layout = "keras") -> Proxy:
+        """`value` in the dtype that the layer called takes it in."""
+        x = self.proxy(value, layout)
+        return x if call.taken_dtype(value) == value.dtype else call.cast(x)
 
     def penalize(self, regularizer: Regularizer | None, outputs: Sequence[Proxy]) -> None:
         """Count the penalties that an activity regularizer puts on outputs, where penalties are wanted."""

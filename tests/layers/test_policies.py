@@ -258,3 +258,25 @@ def test_initial_weights_are_drawn_in_the_dtype_they_are_kept_in() -> None:
     np.testing.assert_allclose(kernel @ kernel.T, np.eye(4), atol=1e-14)
     for policy in ("float16", "bfloat16"):
         Sequential([layers.Input((4, 4)), layers.GRU(4, dtype=policy)]).build()
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int32"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        keras.layers.Dense(3),
+        keras.layers.Rescaling(0.5),
+        keras.layers.TimeDistributed(keras.layers.Dense(3)),
+        keras.layers.Dense(3, dtype="float64"),
+    ],
+    ids=lambda layer: f"{layer.name}-{layer.dtype}" if isinstance(layer, keras.Layer) else layer,
+)
+def test_whole_numbers_become_floats_where_floats_come_out(layer: keras.Layer, dtype: str) -> None:
+    theirs = keras.Sequential([keras.Input((4, 2), dtype=dtype), type(layer).from_config(layer.get_config())])
+    ours = model_from_json(theirs.to_json())
+    ours.set_weights(theirs.get_weights())
+    x = np.random.default_rng(0).integers(0, 2, (3, 4, 2)).astype(dtype)
+    wanted = keras.ops.convert_to_numpy(theirs(x))
+    found = ours.predict(x, verbose=0)
+    assert found.dtype == wanted.dtype
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
