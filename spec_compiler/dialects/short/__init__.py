@@ -43,6 +43,5 @@ other is a FunctionalSpec.
 from __future__ import annotations
 
 from spec_compiler.dialects.short.reader import read as read
-from spec_compiler.dialects.short.writer import write as write
 
-__all__ = ["read", "write"]
+__all__ = ["read"]

@@ -8,6 +8,7 @@ import pytest
 
 from spec_compiler.diagnostics import Reporter
 from spec_compiler.dialects import short
+from spec_compiler.dialects.short.writer import write
 from spec_compiler.loading import load_spec, validate
 from spec_compiler.passes import check
 from spec_compiler.summary import count
@@ -47,6 +48,6 @@ def test_resnet18_takes_at_most_forty_lines_and_states_its_count():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_example_survives_writing(path):
     spec = load_spec(path)
-    back = short.read(short.write(spec), Reporter())
+    back = short.read(write(spec), Reporter())
     assert describe(back) == describe(spec)
     assert str(check(back, Reporter())) == str(check(spec, Reporter()))

@@ -12,6 +12,7 @@ import yaml
 
 from spec_compiler.diagnostics import Reporter
 from spec_compiler.dialects import short
+from spec_compiler.dialects.short.writer import write
 from spec_compiler.ir import build_graph
 from tests.dialects.short.description import describe
 
@@ -93,7 +94,7 @@ def test_mutations_are_read_or_refused(seed):
         assert (spec is None) != reporter.ok, (data, str(reporter.result()))
         if spec is not None:
             read += 1
-            back = short.read(short.write(spec), Reporter())
+            back = short.read(write(spec), Reporter())
             assert describe(back) == describe(spec), data
             assert str(build_graph(back, Reporter())) == str(build_graph(spec, Reporter()))
     assert read

@@ -14,6 +14,7 @@ from spec_compiler import dialects
 from spec_compiler.diagnostics import Reporter, SpecError
 from spec_compiler.dialects import short
 from spec_compiler.dialects.short.plain import by_name
+from spec_compiler.dialects.short.writer import write
 from spec_compiler.ir import build_graph
 from spec_compiler.lowering.initializers import initialize
 from spec_compiler.source import load, parse
@@ -29,7 +30,7 @@ HERE = Path(__file__).parent
 
 def written(spec: ModelSpec) -> dict:
     """The document, as JSON would hold it: plain data and nothing else."""
-    return json.loads(json.dumps(short.write(spec)))
+    return json.loads(json.dumps(write(spec)))
 
 
 def reread(spec: ModelSpec) -> ModelSpec:
@@ -137,13 +138,13 @@ def test_names_survive_whatever_their_order(names):
     ],
 )
 def test_only_unusual_names_are_written(names, stated):
-    items = short.write(chain(names))["layers"]
+    items = write(chain(names))["layers"]
     assert [item["name"] for item in items if "name" in item] == stated
 
 
 def test_input_shape_of_a_first_layer_becomes_an_input():
     spec = SequentialSpec(name="net", layers=[Dense(3, input_shape=(5,))])
-    assert short.write(spec)["inputs"] == {"input": [5]}
+    assert write(spec)["inputs"] == {"input": [5]}
 
 
 def functional(args, kwargs=None, outputs=None) -> FunctionalSpec:
@@ -175,12 +176,12 @@ X = Ref("x")
 )
 def test_what_has_no_words_is_refused(spec, message):
     with pytest.raises(SpecError, match=r"SC902") as caught:
-        short.write(spec)
+        write(spec)
     assert message in str(caught.value)
 
 
 def test_call_arguments_without_a_value_are_left_out():
-    assert "with" not in short.write(functional((X, None), {"mask": None}))["layers"][0]
+    assert "with" not in write(functional((X, None), {"mask": None}))["layers"][0]
 
 
 def test_calls_are_written_after_what_they_need():
@@ -190,7 +191,7 @@ def test_calls_are_written_after_what_they_need():
     ]
     inputs = functional((X,)).placed[:1]
     spec = FunctionalSpec(name="net", placed=[*inputs, *placed], inputs=X, outputs=Ref("a", 1))
-    items = short.write(spec)["layers"]
+    items = write(spec)["layers"]
     assert items == [
         {"Dense": {"units": 4}, "name": "a"},
         {"Dense": {"units": 4}, "name": "b", "from": "x"},
