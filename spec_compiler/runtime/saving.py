@@ -57,7 +57,17 @@ def _write(model: Model, path: Path, metadata: dict[str, str], overwrite: bool) 
     if path.exists() and not overwrite:
         raise FileExistsError(f"'{path}' exists; pass overwrite=True to replace it")
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.module.state_dict().items()}
-    write_atomically(path, to_bytes(tensors, metadata))
+    write_atomically(path, _in_order(to_bytes(tensors, metadata)))
+
+
+def _in_order(data: bytes) -> bytes:
+    """A safetensors file with its metadata sorted: safetensors writes it in any order, and equal models are equal bytes."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:start])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors start at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + data[start:]
 
 
 def load_model(path: str | Path) -> Model:

@@ -6,8 +6,9 @@ import random
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
-from spec_compiler import Input, Sequential, layers, set_random_seed
+from spec_compiler import Input, Sequential, layers, load_model, set_random_seed
 
 X, Y = np.random.default_rng(0).normal(size=(64, 6)), np.random.default_rng(1).normal(size=(64, 1))
 
@@ -29,6 +30,20 @@ def test_same_seed_same_weights(fit):
     first = trained(3, **fit)
     assert same(first, trained(3, **fit))
     assert not same(first, trained(4, **fit))
+
+
+def test_equal_trainings_are_saved_as_equal_bytes(tmp_path):
+    saved = set()
+    for i in range(6):
+        set_random_seed(3)
+        model = Sequential([Input((6,), name="x"), layers.Dense(3, name="å"), layers.Dense(1, name="b")], name="m")
+        model.compile("adam", "mse")
+        model.fit(X, Y, verbose=0)
+        model.save(tmp_path / f"{i}.safetensors")
+        saved.add((tmp_path / f"{i}.safetensors").read_bytes())
+    assert len(saved) == 1
+    assert same(load_model(tmp_path / "0.safetensors").get_weights(), model.get_weights())
+    assert set(load_file(tmp_path / "0.safetensors")) == set(model.module.state_dict())
 
 
 def test_evaluating_between_draws_nothing():
