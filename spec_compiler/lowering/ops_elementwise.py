@@ -10,7 +10,7 @@ import torch
 from torch.fx import Proxy
 
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype
-from spec_compiler.specs.layers.ops_types import dtype_of, promoted, together
+from spec_compiler.specs.layers.ops_types import together
 
 # Functions of one number.
 
@@ -345,8 +345,3 @@ def FullLike(op: OpCall, x: Proxy, fill_value: Any, *, dtype: str | None) -> Any
     if isinstance(fill_value, Proxy):
         return op.cast(fill_value, op.dtype).expand(x.size())
     return torch.full_like(x, fill_value, **({} if op.type(x).dtype == op.dtype else {"dtype": torch_dtype(op.dtype)}))
-
-
-def shared_dtype(op: OpCall, *xs: Proxy) -> str:
-    """The dtype that the tensors meet in."""
-    return promoted(*(dtype_of(op.type(x)) for x in xs))
