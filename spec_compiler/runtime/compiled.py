@@ -24,9 +24,18 @@ class Compiled:
     """What a Model holds of `compile`."""
 
     spec: ModelSpec
-    graph: Graph
-    name: str
-    built: bool
+
+    @property
+    def name(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def graph(self) -> Graph:
+        raise NotImplementedError
+
+    @property
+    def built(self) -> bool:
+        raise NotImplementedError
 
     def _ensure_built(self) -> Built:
         raise NotImplementedError
@@ -109,7 +118,8 @@ class Compiled:
     @property
     def optimizer(self) -> Any:
         """The optimizer at work; its spec while the model has no weights to change. None before `compile`."""
-        if isinstance(self._optimizer, OptimizerSpec) and self.built and self._arguments["loss"] is not None:
+        losses = self._arguments and self._arguments["loss"]
+        if isinstance(self._optimizer, OptimizerSpec) and self.built and losses is not None:
             self._ready(train=True)
         return self._optimizer
 

@@ -229,7 +229,7 @@ def accumulator(spec: specs.MetricSpec) -> Accumulator:
             finish=torch.sqrt if root else None,
         )
     if kind in _COUNTS:
-        return Counts(spec.thresholds, _COUNTS[kind])  # type: ignore[attr-defined]
+        return Counts(spec.thresholds, _COUNTS[kind])
     if kind in _RATIOS:
         return Ratio(spec, _RATIOS[kind])
     if isinstance(spec, specs.AUC):

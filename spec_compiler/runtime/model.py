@@ -36,6 +36,8 @@ class Model(Trainer):
     Raises ValueError when the outputs need an input that is not given. https://keras.io/api/models/model/
     """
 
+    _symbols: tuple[Any, Any] | None
+
     def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None) -> None:
         if inputs is None or outputs is None:
             raise TypeError(
@@ -61,7 +63,7 @@ class Model(Trainer):
         spec._model = self
         self._graph: Graph | None = None
         self._built: Built | None = None
-        self._symbols: tuple[Any, Any] | None = None
+        self._symbols = None
         self._start_training()
         for layer in spec.walk():
             layer._owner = self

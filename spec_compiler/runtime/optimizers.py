@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 from spec_compiler.runtime import optimizer_updates as updates
 from spec_compiler.runtime.optimizer_updates import Bucket, Update
@@ -36,7 +35,7 @@ UPDATES: dict[type[specs.Optimizer], type[Update]] = {
 
 
 def make_optimizer(
-    spec: specs.Optimizer, parameters: Sequence[Parameter], names: Sequence[str] | None = None
+    spec: specs.Optimizer, parameters: Sequence[Tensor], names: Sequence[str] | None = None
 ) -> Optimizer:
     """The optimizer that `spec` states, over `parameters`.
 
@@ -53,15 +52,13 @@ class Optimizer(torch.optim.Optimizer):
     schedulers work too; a Keras schedule is evaluated before each step. No step waits for the device.
     """
 
-    def __init__(
-        self, spec: specs.Optimizer, parameters: Sequence[Parameter], names: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, spec: specs.Optimizer, parameters: Sequence[Tensor], names: Sequence[str] | None = None) -> None:
         self.spec = spec
         self.parameters = list(parameters)
         if not self.parameters:
             raise ValueError("there is nothing to optimize: no layer has weights that training may change")
         self._update = UPDATES[type(spec)](spec, self.parameters[0].dtype)
-        rate = spec.learning_rate  # type: ignore[attr-defined]  # where in their order is each class's own affair
+        rate = spec.learning_rate  # where in their order is each class's own affair
         self._schedule = rate if isinstance(rate, LearningRateSchedule) else None
         rate = self._schedule(0) if self._schedule else rate
         super().__init__(self.parameters, {"lr": float(rate), "calls": 0, **self._update.scalars})
@@ -126,7 +123,7 @@ class Optimizer(torch.optim.Optimizer):
         if self.spec.loss_scale_factor is None:
             return loss
         self._scaled = True
-        return loss * self.spec.loss_scale_factor
+        return loss * self.spec.loss_scale_factor  # type: ignore[no-any-return]
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change the parameters by their gradients; those without one stay. Returns what `closure` does, if given."""

@@ -59,8 +59,8 @@ class Step:
     def prepare(self, optimizer: Any, train: bool) -> None:
         """Settle which weights train, from the layers' `trainable`; `optimizer` is the spec, or the one in use."""
         trained = mark_trainable(self.built)
-        self.regularized = [weight for weight in trained if weight.variable.regularizer is not None]
-        self.constrained = [weight for weight in trained if weight.variable.constraint is not None]
+        self.regularized = [(weight, r) for weight in trained if (r := weight.variable.regularizer) is not None]
+        self.constrained = [(weight, c) for weight in trained if (c := weight.variable.constraint) is not None]
         if train:
             self._make_optimizer(optimizer, trained)
 
@@ -85,7 +85,7 @@ class Step:
             return
         self.optimizer.zero_grad()
         total = self._evaluate(batch)
-        self.optimizer.scale_loss(total).backward()
+        self.optimizer.scale_loss(total).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         if self.constrained:
             self._constrain()
@@ -109,8 +109,8 @@ class Step:
             total, parts = self.loss(batch.targets, outputs, batch.weights, masks)
         else:
             total, parts = torch.zeros((), device=outputs[0].device), []
-        for weight in self.regularized:
-            total = total + penalty(weight.variable.regularizer, weight.to_keras())
+        for weight, regularizer in self.regularized:
+            total = total + penalty(regularizer, weight.to_keras())
         for extra in penalties:
             total = total + extra
         with torch.no_grad():
@@ -130,8 +130,8 @@ class Step:
 
     @torch.no_grad()
     def _constrain(self) -> None:
-        for weight in self.constrained:
-            assign(weight.parameters, weight.rules, project(weight.variable.constraint, weight.to_keras()))
+        for weight, constraint in self.constrained:
+            assign(weight.parameters, weight.rules, project(constraint, weight.to_keras()))
 
     def reset(self) -> None:
         """Start losses and metrics anew."""
@@ -159,7 +159,7 @@ def mark_trainable(built: Built) -> list[Weight]:
     frozen = built.frozen()
     for module, layer in built.modules():
         if hasattr(module, "frozen"):
-            module.frozen = id(layer) in frozen
+            module.frozen = id(layer) in frozen  # type: ignore[assignment]
     return trained
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from spec_compiler.diagnostics import Reporter, SpecError
@@ -14,7 +15,7 @@ from spec_compiler.specs.model import FunctionalSpec, ModelSpec
 from spec_compiler.specs.shapes import Shape
 
 
-def one_or_all(shapes: list[Shape]) -> Any:
+def one_or_all(shapes: Sequence[Shape | None]) -> Any:
     """The only one, or the list of several."""
     return shapes[0] if len(shapes) == 1 else shapes
 

@@ -128,7 +128,7 @@ class Trainer(Compiled):
             for epoch in range(initial_epoch, epochs):
                 watch.on_epoch_begin(epoch)
                 done = self._epoch(step, islice(stream, steps) if stream else batches, watch)
-                if stream is not None and done < steps_per_epoch and not self.stop_training:
+                if steps_per_epoch and done < steps_per_epoch and not self.stop_training:
                     _warn_of_end(epoch, done, steps_per_epoch)
                     self.stop_training = True
                 if not done:
