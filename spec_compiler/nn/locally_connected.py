@@ -60,13 +60,11 @@ def connections(
     return found
 
 
-class MaskedConnections(nn.Module):
-    """A weight from every element of a sample to every one of its output; those beyond the window count for nothing.
+class Connections(nn.Module):
+    """Weights between elements: a subclass says which there are, and what comes of them.
 
     Samples of `in_shape` and outputs of `out_shape` have their axes in the order at hand.
     """
-
-    connected: Tensor
 
     def __init__(
         self,
@@ -81,47 +79,47 @@ class MaskedConnections(nn.Module):
         super().__init__()
         self.out_shape = tuple(out_shape)
         mask = connections(in_shape, out_shape, kernel_size, stride, same, channels_first)
-        self.register_buffer("connected", mask, persistent=False)
-        self.weight = nn.Parameter(torch.zeros(*in_shape, *out_shape))
+        self.connect(mask, mask.expand(*in_shape, *out_shape))
         self.bias = nn.Parameter(torch.zeros(*out_shape)) if bias else None
 
+    def connect(self, mask: Tensor, connected: Tensor) -> None:
+        """Make the weights where elements are connected: as `connections` has it, and (*in_shape, *out_shape)."""
+        raise NotImplementedError
+
+    def weighed(self, x: Tensor) -> Tensor:
+        """Weighed sums of the elements: (batch, elements) -> (batch, elements of the output)."""
+        raise NotImplementedError
+
     def forward(self, x: Tensor) -> Tensor:
-        kernel = torch.where(self.connected, self.weight, 0.0).reshape(-1, prod(self.out_shape))
-        y = (x.flatten(1) @ kernel).unflatten(1, self.out_shape)
+        y = self.weighed(x.flatten(1)).unflatten(1, self.out_shape)
         return y if self.bias is None else y + self.bias
 
 
-class ListedConnections(nn.Module):
-    """A weight for each pair of an element and an output whose window covers it, listed by outputs, then elements.
+class MaskedConnections(Connections):
+    """A weight from every element of a sample to every one of its output; those beyond the window count for nothing."""
 
-    Samples of `in_shape` and outputs of `out_shape` have their axes in the order at hand.
-    """
+    connected: Tensor
+
+    def connect(self, mask: Tensor, connected: Tensor) -> None:
+        self.register_buffer("connected", mask, persistent=False)
+        self.weight = nn.Parameter(torch.zeros(connected.shape))
+
+    def weighed(self, x: Tensor) -> Tensor:
+        return x @ torch.where(self.connected, self.weight, 0.0).reshape(-1, prod(self.out_shape))
+
+
+class ListedConnections(Connections):
+    """A weight for each pair of an element and an output whose window covers it, listed by outputs, then elements."""
 
     sources: Tensor
     targets: Tensor
 
-    def __init__(
-        self,
-        in_shape: Sequence[int],
-        out_shape: Sequence[int],
-        kernel_size: Sequence[int],
-        stride: Sequence[int],
-        same: bool = False,
-        channels_first: bool = False,
-        bias: bool = True,
-    ) -> None:
-        super().__init__()
-        self.out_shape = tuple(out_shape)
-        mask = connections(in_shape, out_shape, kernel_size, stride, same, channels_first)
-        pairs = mask.expand(*in_shape, *out_shape).reshape(-1, prod(out_shape))
-        targets, sources = pairs.T.nonzero(as_tuple=True)
+    def connect(self, mask: Tensor, connected: Tensor) -> None:
+        targets, sources = connected.reshape(-1, prod(self.out_shape)).T.nonzero(as_tuple=True)
         self.register_buffer("sources", sources, persistent=False)
         self.register_buffer("targets", targets, persistent=False)
         self.weight = nn.Parameter(torch.zeros(len(sources)))
-        self.bias = nn.Parameter(torch.zeros(*out_shape)) if bias else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        products = x.flatten(1)[:, self.sources] * self.weight
-        y = products.new_zeros(x.shape[0], prod(self.out_shape)).index_add(1, self.targets, products)
-        y = y.unflatten(1, self.out_shape)
-        return y if self.bias is None else y + self.bias
+    def weighed(self, x: Tensor) -> Tensor:
+        products = x[:, self.sources] * self.weight
+        return products.new_zeros(x.shape[0], prod(self.out_shape)).index_add(1, self.targets, products)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spec_compiler.runtime.loss_functions import EPSILON, same_rank
+from spec_compiler.runtime.loss_functions import EPSILON, quotient, same_rank
 from spec_compiler.specs import metrics as specs
 
 _LOWEST = -1e10
@@ -81,7 +81,7 @@ class Ratio(Counts):
     def result(self) -> Tensor:
         """The ratio: a number, or one a threshold."""
         a, b = (self.kept(name) for name in self.names)
-        return self._one(_divide(a, a + b))
+        return self._one(quotient(a, a + b))
 
 
 class AreaUnderCurve(Counts):
@@ -112,8 +112,8 @@ class AreaUnderCurve(Counts):
         tp, fp, tn, fn = (self.kept(name) for name in self.names)
         if self.spec.curve == "PR" and self.spec.summation_method == "interpolation":
             return _interpolated_pr_area(tp, fp, fn)
-        recall = _divide(tp, tp + fn)
-        x, y = (_divide(fp, fp + tn), recall) if self.spec.curve == "ROC" else (recall, _divide(tp, tp + fp))
+        recall = quotient(tp, tp + fn)
+        x, y = (quotient(fp, fp + tn), recall) if self.spec.curve == "ROC" else (recall, quotient(tp, tp + fp))
         heights = {
             "interpolation": lambda: (y[:-1] + y[1:]) / 2,
             "minoring": lambda: torch.minimum(y[:-1], y[1:]),
@@ -153,13 +153,8 @@ def _interpolated_pr_area(tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:
     """Area under the precision-recall curve, interpolated as Davis & Goadrich (2006) do."""
     dtp = tp[:-1] - tp[1:]
     p = tp + fp
-    slope = _divide(dtp, (p[:-1] - p[1:]).clamp(min=0))
+    slope = quotient(dtp, (p[:-1] - p[1:]).clamp(min=0))
     intercept = tp[1:] - slope * p[1:]
     both = (p[:-1] > 0) & (p[1:] > 0)
-    ratio = torch.where(both, _divide(p[:-1], p[1:].clamp(min=0)), 1.0)
-    return _divide(slope * (dtp + intercept * torch.log(ratio)), (tp[1:] + fn[1:]).clamp(min=0)).sum()
-
-
-def _divide(a: Tensor, b: Tensor) -> Tensor:
-    """`a / b`, and 0 where b is 0."""
-    return torch.where(b == 0, 0.0, a / torch.where(b == 0, 1.0, b))
+    ratio = torch.where(both, quotient(p[:-1], p[1:].clamp(min=0)), 1.0)
+    return quotient(slope * (dtp + intercept * torch.log(ratio)), (tp[1:] + fn[1:]).clamp(min=0)).sum()

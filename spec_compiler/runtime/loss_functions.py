@@ -20,6 +20,11 @@ _NO_CLASS = -(2**31)
 Values = Callable[[Tensor, Tensor], Tensor]
 
 
+def quotient(a: Tensor, b: Tensor) -> Tensor:
+    """`a / b`, and 0 where b is 0."""
+    return torch.where(b == 0, 0.0, a / torch.where(b == 0, 1.0, b))
+
+
 def same_rank(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """`a` and `b` with a last axis of length 1 removed from one, or added to the other if that has rank 1."""
     difference = a.dim() - b.dim()

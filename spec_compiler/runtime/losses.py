@@ -114,7 +114,7 @@ def reduce(values: Tensor, sample_weight: Tensor | None, mask: Tensor | None, re
     if reduction == "sum":
         return values.sum()
     if reduction == "mean_with_sample_weight" and sample_weight is not None:
-        return _divide(values.sum(), sample_weight.sum())
+        return functions.quotient(values.sum(), sample_weight.sum())
     return values.mean()
 
 
@@ -122,7 +122,9 @@ def apply_mask(sample_weight: Tensor | None, mask: Tensor, dtype: torch.dtype, r
     """Sample weights that leave masked values out: 0 there, and elsewhere scaled so that a mean over all is right."""
     weight = mask.to(dtype)
     if reduction in ("mean", "sum_over_batch_size"):
-        weight = weight * _divide(torch.full((), mask.numel(), dtype=dtype, device=mask.device), weight.sum())
+        weight = weight * functions.quotient(
+            torch.full((), mask.numel(), dtype=dtype, device=mask.device), weight.sum()
+        )
     if sample_weight is None:
         return weight
     weight, sample_weight = same_rank(weight, sample_weight.to(dtype))
@@ -135,11 +137,6 @@ def _like(weight: Tensor, values: Tensor) -> Tensor:
     if not weight.dim() or missing <= 0:
         return weight
     return weight.reshape(*weight.shape, *[1] * missing).expand(values.shape)
-
-
-def _divide(a: Tensor, b: Tensor) -> Tensor:
-    """`a / b`, and 0 where b is 0."""
-    return torch.where(b == 0, torch.zeros_like(a), a / torch.where(b == 0, torch.ones_like(b), b))
 
 
 def compute(loss: specs.Loss, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:

@@ -9,6 +9,20 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+ERRORS = {
+    "mse": "MeanSquaredError",
+    "MSE": "MeanSquaredError",
+    "mae": "MeanAbsoluteError",
+    "MAE": "MeanAbsoluteError",
+    "mape": "MeanAbsolutePercentageError",
+    "MAPE": "MeanAbsolutePercentageError",
+    "msle": "MeanSquaredLogarithmicError",
+    "MSLE": "MeanSquaredLogarithmicError",
+    "bce": "BinaryCrossentropy",
+    "BCE": "BinaryCrossentropy",
+}
+"""Keras's short names of errors, which losses and metrics share."""
+
 
 def families(
     package: str, table: Mapping[str, str], bases: Mapping[str, str] | None = None

@@ -5,7 +5,7 @@ What each computes is in `runtime/losses.py`.
 
 from __future__ import annotations
 
-from spec_compiler.specs.families import families
+from spec_compiler.specs.families import ERRORS, families
 
 __all__, __getattr__ = families(
     __name__,
@@ -22,16 +22,7 @@ __all__, __getattr__ = families(
 )
 
 SHORT_NAMES = {
-    "mse": "MeanSquaredError",
-    "MSE": "MeanSquaredError",
-    "mae": "MeanAbsoluteError",
-    "MAE": "MeanAbsoluteError",
-    "mape": "MeanAbsolutePercentageError",
-    "MAPE": "MeanAbsolutePercentageError",
-    "msle": "MeanSquaredLogarithmicError",
-    "MSLE": "MeanSquaredLogarithmicError",
-    "bce": "BinaryCrossentropy",
-    "BCE": "BinaryCrossentropy",
+    **ERRORS,
     "kld": "KLDivergence",
     "KLD": "KLDivergence",
     # compile() takes the cross-entropy that fits the shapes; these say that the name is known.

@@ -67,3 +67,9 @@ class LossSpec(ArgumentsSpec, Loss):
         from spec_compiler.runtime.losses import loss_function
 
         return loss_function(self)(y_true, y_pred)
+
+
+def with_single_axis(config: dict[str, Any]) -> dict[str, Any]:
+    """The config with one axis as a number, as Keras writes it."""
+    axis = config["axis"]
+    return {**config, "axis": axis[0]} if axis and len(axis) == 1 else config

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from spec_compiler.specs.losses.base import LossSpec
+from spec_compiler.specs.losses.base import LossSpec, with_single_axis
 from spec_compiler.specs.types import Axes, Bool, Float, Int, Rate
 
 
@@ -25,7 +25,7 @@ class BinaryFocalCrossentropy(LossSpec):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments as Keras 3 writes them: a single axis is a number."""
-        return _single_axis(super().get_config())
+        return with_single_axis(super().get_config())
 
 
 class CategoricalFocalCrossentropy(LossSpec):
@@ -42,8 +42,3 @@ class CategoricalFocalCrossentropy(LossSpec):
     axis: Int = -1
     """The axis of the classes."""
     name: str | None = "categorical_focal_crossentropy"
-
-
-def _single_axis(config: dict[str, Any]) -> dict[str, Any]:
-    axis = config["axis"]
-    return {**config, "axis": axis[0]} if axis and len(axis) == 1 else config

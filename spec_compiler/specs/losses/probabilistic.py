@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from spec_compiler.specs.losses.base import LossSpec, Reduction
+from spec_compiler.specs.losses.base import LossSpec, Reduction, with_single_axis
 from spec_compiler.specs.types import Axes, Bool, Int, NonNegativeFloat, Rate
 
 
@@ -33,7 +33,7 @@ class BinaryCrossentropy(LossSpec):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments as Keras 3 writes them: a single axis is a number."""
-        return _single_axis(super().get_config())
+        return with_single_axis(super().get_config())
 
 
 class CategoricalCrossentropy(LossSpec):
@@ -69,8 +69,3 @@ class CategoricalGeneralizedCrossEntropy(LossSpec):
     q: Annotated[NonNegativeFloat, Field(gt=0, lt=1)] = 0.5
     """Between cross-entropy (towards 0) and mean absolute error (towards 1)."""
     name: str | None = "categorical_generalized_cross_entropy"
-
-
-def _single_axis(config: dict[str, Any]) -> dict[str, Any]:
-    axis = config["axis"]
-    return {**config, "axis": axis[0]} if axis and len(axis) == 1 else config

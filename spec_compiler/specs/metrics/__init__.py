@@ -5,7 +5,7 @@ How each accumulates is in `runtime/metrics.py` and `runtime/confusion.py`.
 
 from __future__ import annotations
 
-from spec_compiler.specs.families import families
+from spec_compiler.specs.families import ERRORS, families
 
 __all__, __getattr__ = families(
     __name__,
@@ -22,16 +22,4 @@ __all__, __getattr__ = families(
     bases={"base": "Metric MetricSpec"},
 )
 
-SHORT_NAMES = {
-    "mse": "MeanSquaredError",
-    "MSE": "MeanSquaredError",
-    "mae": "MeanAbsoluteError",
-    "MAE": "MeanAbsoluteError",
-    "mape": "MeanAbsolutePercentageError",
-    "MAPE": "MeanAbsolutePercentageError",
-    "msle": "MeanSquaredLogarithmicError",
-    "MSLE": "MeanSquaredLogarithmicError",
-    "bce": "BinaryCrossentropy",
-    "BCE": "BinaryCrossentropy",
-    "acc": "Accuracy",
-}
+SHORT_NAMES = {**ERRORS, "acc": "Accuracy"}
