@@ -39,6 +39,9 @@ NOT_IN_2 = words(
 )
 """Layers that Keras 2 does not have."""
 
+CALL_ARGUMENTS_OF_3 = {"MultiHeadAttention": ("query_mask", "value_mask", "key_mask")}
+"""Arguments of calls that Keras 2 lacks."""
+
 _RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
 _SEPARABLE = {
     "groups": 1,
@@ -46,6 +49,8 @@ _SEPARABLE = {
     "kernel_regularizer": None,
     "kernel_constraint": None,
 }
+_STRIDED_OR_DILATED = ("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D")
+_ONE_DILATION = ("Conv2DTranspose",)
 _RENAMED = {
     "InputLayer": {"batch_shape": "batch_input_shape"},
     "LeakyReLU": {"negative_slope": "alpha"},
@@ -101,6 +106,10 @@ def from_keras3(layer: LayerSpec, config: dict[str, Any], refuse: Refuse) -> Non
     name = type(layer).__name__
     if name in NOT_IN_2:
         refuse(layer, f"Keras 2 has no {name}")
+    if name in _STRIDED_OR_DILATED and _steps(config["strides"]) and _steps(config["dilation_rate"]):
+        refuse(layer, f"Keras 2's {name} has strides or a dilation_rate, not both")
+    if name in _ONE_DILATION and len(set(config["dilation_rate"])) > 1:
+        refuse(layer, f"Keras 2's {name} has one dilation for all axes, not {show(config['dilation_rate'])}")
     for scope in ("*", name):
         for key, harmless in _GONE.get(scope, {}).items():
             if key in config and (value := config.pop(key)) not in harmless:
@@ -118,6 +127,11 @@ def from_keras3(layer: LayerSpec, config: dict[str, Any], refuse: Refuse) -> Non
         config.pop("zero_output_for_mask", None)
     if name == "Bidirectional":
         _one_direction(config)
+
+
+def _steps(value: Any) -> bool:
+    """Whether strides, or dilations, are any but 1."""
+    return any(step != 1 for step in value)
 
 
 def _one_direction(config: dict[str, Any]) -> None:

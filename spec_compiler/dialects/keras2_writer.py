@@ -159,6 +159,11 @@ class _Writer:
         inputs, kwargs = _by_keyword(type(layer), call)
         if not any(True for _ in refs_in(inputs)):
             self._refuse(layer, "Keras 2 has no form for a call whose first argument is no tensor")
+        if layer.takes_list and len(list(refs_in(inputs))) == 1:
+            self._refuse(layer, f"Keras 2's {layer.class_name} takes two tensors or more")
+        for name in words.CALL_ARGUMENTS_OF_3.get(layer.class_name, ()):
+            if kwargs.get(name) is not None:
+                self._refuse(layer, f"Keras 2's {layer.class_name} is not called with {name}")
         written = {key: map_refs(number, value) for key, value in kwargs.items()}
 
         def entry(ref: Ref) -> list[Any]:

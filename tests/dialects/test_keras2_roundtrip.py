@@ -16,7 +16,7 @@ from spec_compiler.loading import load_spec, parse_spec, validate
 from spec_compiler.source import load
 from spec_compiler.specs import layers as L
 from spec_compiler.specs import registry
-from spec_compiler.specs.model import SequentialSpec
+from spec_compiler.specs.model import CallSpec, FunctionalSpec, Placed, Ref, SequentialSpec
 from tests.conftest import SHARED
 
 DOCUMENTS = sorted((SHARED / "keras2").glob("*.json"))
@@ -161,3 +161,30 @@ def test_unknown_dialect_is_named() -> None:
     spec = SequentialSpec(layers=[L.InputLayer(batch_shape=(None, 4))], name="s")
     with pytest.raises(ValueError, match="one of keras3, keras2, short, got 'onnx'"):
         to_dict(spec, "onnx")
+
+
+def test_calls_and_arguments_that_keras2_refuses_are_named() -> None:
+    """tf_keras raises on each of these."""
+    x, q = L.InputLayer(batch_shape=(None, 8, 9, 3), name="x"), L.InputLayer(batch_shape=(None, 5, 4), name="q")
+    mask = L.InputLayer(batch_shape=(None, 5), dtype="bool", name="mask")
+    on_x = [
+        L.DepthwiseConv2D(3, strides=2, dilation_rate=2, name="depthwise"),
+        L.SeparableConv2D(4, 3, strides=2, dilation_rate=(3, 1), name="separable"),
+        L.Conv2DTranspose(4, 3, dilation_rate=(3, 2), name="transposed"),
+    ]
+    placed = [Placed(layer, []) for layer in (x, q, mask)]
+    placed += [Placed(layer, [CallSpec((Ref("x"),))]) for layer in on_x]
+    placed.append(Placed(L.Add(name="sum"), [CallSpec(([Ref("x")],))]))
+    attention = L.MultiHeadAttention(2, 3, name="attention")
+    placed.append(Placed(attention, [CallSpec((Ref("q"), Ref("q")), {"value_mask": Ref("mask")})]))
+    inputs = [Ref("x"), Ref("q"), Ref("mask")]
+    outputs = [Ref(str(one.layer.name)) for one in placed[3:]]
+    with pytest.raises(SpecError) as error:
+        to_dict(FunctionalSpec(placed=placed, inputs=inputs, outputs=outputs, name="m"), "keras2")
+    assert [fault.message for fault in error.value.diagnostics] == [
+        "layer 'depthwise': Keras 2's DepthwiseConv2D has strides or a dilation_rate, not both",
+        "layer 'separable': Keras 2's SeparableConv2D has strides or a dilation_rate, not both",
+        "layer 'transposed': Keras 2's Conv2DTranspose has one dilation for all axes, not [3, 2]",
+        "layer 'sum': Keras 2's Add takes two tensors or more",
+        "layer 'attention': Keras 2's MultiHeadAttention is not called with value_mask",
+    ]

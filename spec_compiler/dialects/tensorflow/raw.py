@@ -175,8 +175,8 @@ _RENAMED = {
 
 _SILENT = words(
     """
-    T Tidx Tperm Tshape Tpaddings Tmultiples Tdim Tindices Tparams Taxis Tlen SrcT Truncate Index N U index_type out_type
-    use_cudnn_on_gpu _output_shapes _class container shared_name TI Tsplits Tblock_shape Toutput_type validate_indices
+    T Ta Tb Tout Tidx Tperm Tshape Tpaddings Tmultiples Tdim Tindices Tparams Taxis Tlen SrcT Truncate Index N U index_type
+    out_type use_cudnn_on_gpu _output_shapes _class container shared_name TI Tsplits Tblock_shape Toutput_type validate_indices
     Tnumsegments dtype Tk grad_a grad_b incompatible_shape_error
     """
 )

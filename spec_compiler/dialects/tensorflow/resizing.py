@@ -64,9 +64,16 @@ def weights(
     if method not in _KERNELS:
         raise Refusal(f"there is no method {method!r}")
     if half_pixel and not align_corners:
+        if method == "bicubic" and not antialias:
+            return [_sampled(method, _tabled((i + 0.5) * scale - 0.5) + 0.5, 1.0, n) for i in range(m)]
         return [_sampled(method, (i + 0.5) * scale, max(scale, 1.0) if antialias else 1.0, n) for i in range(m)]
     # TensorFlow 1: whole numbers are the pixels' centres, and edges are repeated outwards.
     return [_interpolated(method, i * scale, n) for i in range(m)]
+
+
+def _tabled(place: float) -> float:
+    """The place as TensorFlow's bicubic resizing has it, which looks weights up in a table of 1024 steps a pixel."""
+    return round(place * 1024) / 1024
 
 
 def _single(place: int, n: int) -> list[float]:
@@ -103,6 +110,8 @@ def _interpolated(method: str, place: float, n: int) -> list[float]:
         raise Refusal(f"the method {method!r} with pixels' centres at whole numbers")
     kernel, radius = kernels[method]
     below = math.floor(place)
+    if method == "bicubic":
+        place = _tabled(place)
     found = [0.0] * n
     for j in range(below - radius + 1, below + radius + 1):
         found[min(n - 1, max(0, j))] += kernel(place - j)

@@ -130,7 +130,9 @@ def _function_layer(case: Case) -> dict[str, Any]:
 
 
 def _raw_layer(case: Case) -> dict[str, Any]:
-    node = {"name": case.function, "op": case.function, "input": ["x"], "attr": case.attr}
+    count = len(case.inputs) + len(case.constants or {})
+    inputs = [f"input_{i}" for i in range(count)]
+    node = {"name": case.function, "op": case.function, "input": inputs, "attr": case.attr}
     config = {"name": case.function, "trainable": True, "dtype": "float32", "node_def": node}
     config["constants"] = {str(key): value for key, value in (case.constants or {}).items()}
     entries = [[name, 0, 0, {}] for name, _ in zip(NAMES, case.inputs, strict=False)]
@@ -186,11 +188,17 @@ def same_conv2d(x: np.ndarray[Any, Any], filters: Any, strides: Any) -> torch.Te
     return torch.nn.functional.conv2d(images, weight, stride=tuple(steps)).permute(0, 2, 3, 1)
 
 
-def resampled(x: np.ndarray[Any, Any], size: list[int], kernel: Any, radius: float) -> np.ndarray[Any, Any]:
-    """Images of another size: pixels, centres at halves, weighed by distance; those outside do not count."""
+def resampled(
+    x: np.ndarray[Any, Any], size: list[int], kernel: Any, radius: float, steps: int = 0
+) -> np.ndarray[Any, Any]:
+    """Images of another size: pixels, centres at halves, weighed by distance, which is rounded to one of `steps` a pixel.
+
+    Those outside do not count.
+    """
     for axis, m in zip((1, 2), size, strict=True):
         n = x.shape[axis]
         distance = (np.arange(m)[:, None] + 0.5) * (n / m) - (np.arange(n)[None] + 0.5)
+        distance = np.rint(distance * steps) / steps if steps else distance
         weights = kernel(distance) * (np.abs(distance) <= radius)
         weights /= weights.sum(axis=1, keepdims=True)
         x = np.moveaxis(np.tensordot(weights, x, (1, axis)), 0, axis)
