@@ -1,6 +1,11 @@
 """Recurrent layers on torch's fused kernels where those have the arithmetic, else as a loop over time.
 
 Each takes (batch, steps, features) and the states to start from, and returns every step's output and the final states.
+
+Three things no fused kernel has, so that they loop whatever the activations: dropout of the state between steps (in
+training alone), a GRU that resets before the matrix product (`U (r * h)` where the kernels have `r * (U h)`), and
+convolutions (ConvLSTM). A loop computes the input's part of all steps before it starts. It takes the steps apart with
+one `unbind`: `x[:, t]` would have each step's gradient be as long as all of them.
 """
 
 from __future__ import annotations
@@ -157,8 +162,8 @@ class LSTMLoop(LSTM):
         x_btg = gated(x_btf, kept(x_btf[:, :1], rates[0], 4), self.weight_ih_l0, self.bias_ih_l0 if self.bias else None)
         keep = kept(h, rates[1], 4)
         outputs = []
-        for t in range(x_btf.shape[1]):
-            i, f, g, o = (x_btg[:, t] + gated(h, keep, self.weight_hh_l0)).chunk(4, dim=-1)
+        for t, x_bg in enumerate(x_btg.unbind(1)):
+            i, f, g, o = (x_bg + gated(h, keep, self.weight_hh_l0)).chunk(4, dim=-1)
             i, f, o = (self.recurrent_activation(gate) for gate in (i, f, o))
             new = f * c + i * self.activation(g)
             c = new if past_bt is None else torch.where(past_bt[:, t, None], c, new)
@@ -202,19 +207,19 @@ class GRULoop(GRU):
         x_btg = gated(x_btf, kept(x_btf[:, :1], rates[0], 3), self.weight_ih_l0, self.bias_ih_l0 if self.bias else None)
         keep = kept(h, rates[1], 3)
         outputs = []
-        for t in range(x_btf.shape[1]):
-            h = self.step(x_btg[:, t], h, keep)
+        for x_bg in x_btg.unbind(1):
+            h = self.step(x_bg, h, keep)
             outputs.append(h)
         return torch.stack(outputs, dim=1), h
 
     def step(self, x_bg: Tensor, h: Tensor, keep: Sequence[Tensor]) -> Tensor:
         """The next state."""
-        both, u = 2 * self.hidden_size, self.hidden_size
+        both = 2 * self.hidden_size
         if self.reset_after:
             h_bg = gated(h, keep, self.weight_hh_l0, self.bias_hh_l0 if self.bias else None)
         else:
             h_bg = gated(h, keep[:2], self.weight_hh_l0[:both])
-        r, z = self.recurrent_activation(x_bg[:, :both] + h_bg[:, :both]).split(u, dim=-1)
+        r, z = (self.recurrent_activation(gate) for gate in (x_bg[:, :both] + h_bg[:, :both]).chunk(2, dim=-1))
         if self.reset_after:
             new = r * h_bg[:, both:]
         else:
@@ -245,8 +250,8 @@ class SimpleRNNLoop(SimpleRNN):
         x_btu = F.linear(x_btf, self.weight_ih_l0, self.bias_ih_l0 if self.bias else None)
         keep = kept(h, self.recurrent_dropout if self.training else 0.0, 1)
         outputs = []
-        for t in range(x_btf.shape[1]):
-            h = self.activation(x_btu[:, t] + gated(h, keep, self.weight_hh_l0))
+        for x_bu in x_btu.unbind(1):
+            h = self.activation(x_bu + gated(h, keep, self.weight_hh_l0))
             outputs.append(h)
         return torch.stack(outputs, dim=1), h
 
@@ -281,9 +286,9 @@ class ConvLSTM(nn.Module):
         zeros = torch.zeros_like(x_btg[:, 0].chunk(4, dim=1)[0])
         h, c = states or [zeros, zeros]
         y, outputs, keep = zeros, [], kept(h.unsqueeze(1), rates[1], 4)
-        for t in range(x_btc.shape[1]):
-            h_g = gates_of(self.recurrent, h.unsqueeze(1), keep)[:, 0]
-            i, f, g, o = (x_btg[:, t] + h_g).chunk(4, dim=1)
+        for t, x_bg in enumerate(x_btg.unbind(1)):
+            h_bg = gates_of(self.recurrent, h.unsqueeze(1), keep).squeeze(1)
+            i, f, g, o = (x_bg + h_bg).chunk(4, dim=1)
             i, f, o = (self.recurrent_activation(gate) for gate in (i, f, o))
             new_c = f * c + i * self.activation(g)
             new_h = o * self.activation(new_c)
