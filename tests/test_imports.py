@@ -21,7 +21,7 @@ ALLOWED = {
     "passes": {"diagnostics", "ir", "specs"},
     "nn": set(),
     "lowering": {"diagnostics", "ir", "specs", "nn", "passes"},
-    "codegen": {"ir", "lowering", "nn"},
+    "codegen": {"diagnostics", "ir", "lowering", "nn"},
     "runtime": {"diagnostics", "source", "specs", "dialects", "ir", "passes", "lowering", "nn", "weights", "codegen"},
     "weights": {"diagnostics", "ir", "specs", "source"},
 }

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from spec_compiler.codegen.definitions import copied
 from spec_compiler.codegen.forward import ForwardPrinter
-from spec_compiler.ir import Graph, values_in
+from spec_compiler.diagnostics import plain
+from spec_compiler.ir import Graph, Value, values_in
 from spec_compiler.lowering.expressions import ModuleExpr
-from spec_compiler.lowering.to_fx import LoweredGraph, class_name
+from spec_compiler.lowering.names import READ_IN_CODE, Names, class_name
+from spec_compiler.lowering.to_fx import LoweredGraph
 
 HEADER = {
     "torch.": "import torch",
@@ -25,16 +27,19 @@ SEPARATOR = ",\n            "
 
 def emit(lowered: LoweredGraph) -> str:
     """Python source of the lowered model: a class whose outputs and `state_dict` are the module's own."""
-    names: dict[int, str] = {}
-    bodies: list[str] = []
+    graphs = list(_inner_first(lowered))
+    forwards = []
     needed: list[Any] = []
-    for graph in _inner_first(lowered):
-        names[id(graph)] = _unique(class_name(graph.graph.name), set(names.values()))
-        text, functions = _class(graph, names)
-        bodies.append(text)
-        needed += functions
+    for graph in graphs:
+        printer = ForwardPrinter(graph.fx_graph)
+        forwards.append((printer.parameters(), printer.lines()))
+        needed += printer.functions
         needed += [found for expr in _expressions(graph) for found in expr.definitions()]
     imports, definitions = copied(dict.fromkeys(needed))
+    bound = re.findall(r"(?m)^(?:class |def )?(\w+)|import (\w+)$", "\n".join([*definitions, *imports]))
+    free = Names(READ_IN_CODE.union(*bound), separator="")
+    names = {id(graph): free.fresh(class_name(graph.graph.name)) for graph in graphs}
+    bodies = [_class(graph, names, *forward) for graph, forward in zip(graphs, forwards, strict=True)]
     text = "\n\n\n".join([*definitions, *bodies])
     used = [line for mark, line in HEADER.items() if re.search(rf"(?<![\w.]){re.escape(mark)}", text)]
     return f"{_import_block([*used, *imports])}\n\n\n{text}\n"
@@ -54,8 +59,7 @@ def _import_block(lines: list[str]) -> str:
     return "\n\n".join("\n".join(sorted(block, key=lambda line: line.startswith("from"))) for block in blocks if block)
 
 
-def _class(graph: LoweredGraph, names: dict[int, str]) -> tuple[str, list[Any]]:
-    printer = ForwardPrinter(graph.fx_graph)
+def _class(graph: LoweredGraph, names: dict[int, str], parameters: list[str], forward: list[str]) -> str:
     lines = [f"class {names[id(graph)]}(nn.Module):", f'    """{_signature(graph.graph)}"""', ""]
     lines += ["    def __init__(self):", "        super().__init__()"]
     parents = set(graph.modules)
@@ -66,9 +70,9 @@ def _class(graph: LoweredGraph, names: dict[int, str]) -> tuple[str, list[Any]]:
                 parents.add(parent)
                 lines.append(f"        self.{parent} = nn.Module()")
         lines.append(f"        self.{target} = {_construction(expr, names)}")
-    lines += ["", f"    def forward({', '.join(printer.parameters())}):"]
-    lines += ["        " + part for line in printer.lines() for part in _wrapped(line)]
-    return "\n".join(lines), printer.functions
+    lines += ["", f"    def forward({', '.join(parameters)}):"]
+    lines += ["        " + part for line in forward for part in _wrapped(line)]
+    return "\n".join(lines)
 
 
 def _wrapped(line: str) -> list[str]:
@@ -102,12 +106,17 @@ def _construction(expr: ModuleExpr | LoweredGraph, names: dict[int, str]) -> str
 
 def _signature(graph: Graph) -> str:
     """`image (batch, 8, 8, 1) -> digit (batch, 10)`."""
-    taken = ", ".join(f"{value.name} {_dims(value.shape)}" for value in graph.inputs)
-    given = ", ".join(f"{value.name} {_dims(value.shape)}" for value in values_in(graph.outputs))
-    text = f"{taken} -> {given}".replace("\\", "\\\\").replace('"', "'")
+    taken, given = _described(graph.inputs), _described(values_in(graph.outputs))
+    text = f"{taken} -> {given}"
     if len(text) < LINE:
         return text
     return "\n    ".join(["", *textwrap.wrap(f"{taken} ->", LINE), *textwrap.wrap(given, LINE), ""])
+
+
+def _described(values: Iterable[Value]) -> str:
+    """The values as a docstring says them; whatever their names hold, they cannot end it."""
+    text = ", ".join(f"{value.name} {_dims(value.shape)}" for value in values)
+    return plain(text).replace("\\", "\\\\").replace('"', "'")
 
 
 def _dims(shape: Any) -> str:
@@ -124,10 +133,3 @@ def _inner_first(graph: LoweredGraph) -> Iterator[LoweredGraph]:
 
 def _expressions(graph: LoweredGraph) -> Iterator[ModuleExpr]:
     return (expr for expr in graph.modules.values() if isinstance(expr, ModuleExpr))
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    free, i = name, 2
-    while free in taken:
-        free, i = f"{name}{i}", i + 1
-    return free

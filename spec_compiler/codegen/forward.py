@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 import operator
-import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from torch.fx import Graph, Node
 
 from spec_compiler.lowering.expressions import torch_name
+from spec_compiler.lowering.names import READ_IN_CODE, Names, identifier
 
 INFIX = {
     operator.add: ("+", 5), operator.sub: ("-", 5), operator.mul: ("*", 6), operator.truediv: ("/", 6),
@@ -25,8 +25,6 @@ INFIX = {
 PREFIX = {operator.neg: ("-", 7), operator.invert: ("~", 7), operator.pos: ("+", 7)}
 ATOM = 10
 """Precedence of what needs no parentheses: names, calls, subscripts."""
-
-RESERVED = {"torch", "nn", "F", "self", "math"}
 
 LINE = 100
 """Characters of an expression after which it is written in several lines, a step each."""
@@ -141,25 +139,31 @@ class ForwardPrinter:
             line += node not in self._inlined and node not in self._unpacked
         line_of[self.result] = line
         used_later = {p.target for p in self.placeholders if any(line_of[user] > 0 for user in p.users)}
-        running = next(name for name in ("x", "y", "h", "hidden", "running") if name not in used_later)
+        running = next((name for name in ("x", "y", "h", "hidden") if name not in used_later), None)
+        running = running or Names(used_later).fresh("running")
         called = {n.target.__name__ for n in self.nodes if callable(n.target) and torch_name(n.target) is None}
-        taken = {str(p.target) for p in self.placeholders} | called | RESERVED | {running}
+        taken = {str(p.target) for p in self.placeholders} | called | READ_IN_CODE | {running}
         returned = set() if isinstance(self.result.args[0], Node) else set(self.result.all_input_nodes)
         last_line: dict[str, int] = {}
+        counts: dict[str, int] = {}
         names = {}
         for node in statements:
             alone = node not in self._unpacked or len(node.args[0].users) == 1  # type: ignore[union-attr]
             if (
                 alone
-                and node not in returned | self._parts
+                and node not in returned
+                and node not in self._parts
                 and all(line_of[user] == line_of[node] + 1 for user in node.users)
             ):
                 names[node] = running
                 continue
+            name = stem = identifier(self._stem(node))
             # A name is free again when what it stood for is used no more.
-            in_use = {name for name, last in last_line.items() if last > line_of[node]}
-            names[node] = _free(identifier(self._stem(node)), taken | in_use)
-            last_line[names[node]] = max((line_of[user] for user in node.users), default=0)
+            while name in taken or last_line.get(name, 0) > line_of[node]:
+                counts[stem] = counts.get(stem, 0) + 1
+                name = f"{stem}_{counts[stem]}"
+            names[node] = name
+            last_line[name] = max((line_of[user] for user in node.users), default=0)
         return names
 
     def _stem(self, node: Node) -> str:
@@ -264,16 +268,3 @@ def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
         # Functions written in C have no signature; what their lowering states is what is printed.
         return {}
     return {p.name: p.default for p in parameters if p.default is not p.empty}
-
-
-def identifier(name: str) -> str:
-    """A layer's name as a local variable."""
-    name = re.sub(r"\W", "_", name)
-    return f"_{name}" if name[:1].isdigit() else name
-
-
-def _free(name: str, taken: set[str]) -> str:
-    free, i = name, 1
-    while free in taken:
-        free, i = f"{name}_{i}", i + 1
-    return free

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from heapq import nsmallest
 from itertools import islice
 
 # Comparing names costs time quadratic in their length, and nobody misspells a name longer than this.
 _LONGEST_NAME = 64
 # As many names as a large model has; a file with a thousand faults asks a thousand times.
 _MOST_CANDIDATES = 1_000
+# Of many names, only those whose letters are the most alike are compared with it in their order.
+_MOST_COMPARED = 50
 _LONGEST_NUMBER_BITS = 256
 _LOG10_OF_2 = 0.30103
 
@@ -67,5 +70,8 @@ def did_you_mean(name: object, candidates: Iterable[str]) -> str | None:
     import difflib  # only a failing run pays for it
 
     near = [c for c in by_folded if 2 * abs(len(c) - len(wanted)) <= max(len(c), len(wanted))]
+    if len(near) > _MOST_COMPARED:
+        letters = set(wanted)
+        near = nsmallest(_MOST_COMPARED, near, key=lambda c: len(letters ^ set(c)))
     matches = difflib.get_close_matches(wanted, near, n=1, cutoff=0.65)
     return f"did you mean {show(by_folded[matches[0]])}?" if matches else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from spec_compiler.diagnostics import (
@@ -134,8 +135,8 @@ def _check(structure: Any, counts: dict[str, int], path: Path, reporter: Reporte
     for ref in refs_in(structure):
         count = counts.get(ref.layer)
         if count is None:
-            help = did_you_mean(ref.layer, counts)
-            reporter.report(MISSING_REFERENCE, f"there is no layer {show(ref.layer)} in the model", path, help=help)
+            message = f"there is no layer {show(ref.layer)} in the model"
+            reporter.report(MISSING_REFERENCE, message, path, help=partial(did_you_mean, ref.layer, counts))
         elif not 0 <= ref.node < count:
             times = "never called" if not count else f"called {count} time{'s' * (count > 1)}"
             message = f"layer {show(ref.layer)} is {times}, so there is no call {ref.node} (they count from 0)"

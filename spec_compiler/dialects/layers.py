@@ -48,6 +48,8 @@ class LayerReader:
     """Whether the class stands in `name` and the arguments beside it, as in Keras 0."""
     taken: set[str] = field(default_factory=set)
     """Names made up so far, for layers that the file gives none."""
+    _counts: dict[str, int] = field(default_factory=dict)
+    """The number to try next, by what names begin with."""
     _warned_of_spaces: bool = False
 
     def item(self, data: Any, path: Path) -> Item | None:
@@ -239,10 +241,10 @@ class LayerReader:
     def new_name(self, class_name: str) -> str:
         """A name for a layer that has none: `dense`, `dense_1`, …"""
         stem = snake_case(class_name)
-        name, n = stem, 0
-        while name in self.taken:
+        n = self._counts.get(stem, 0)
+        while (name := f"{stem}_{n}" if n else stem) in self.taken:
             n += 1
-            name = f"{stem}_{n}"
+        self._counts[stem] = n + 1  # names are never given back
         self.taken.add(name)
         return name
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from spec_compiler.diagnostics import (
     CYCLE,
+    LIMIT_EXCEEDED,
     MISSING_REFERENCE,
     NO_OUTPUT,
     UNREACHABLE_OUTPUT,
@@ -24,20 +25,45 @@ MAX_OUTPUTS = 64
 """No layer has more outputs; what an index beyond it asks for cannot exist."""
 
 
+MAX_REPEATED = 100_000
+"""Calls that models called again may add: one that calls another twice, and so on, doubles them each time."""
+
+
 def build_graph(spec: ModelSpec, reporter: Reporter) -> Graph | None:
     """The graph of `spec`; None when a fault was reported."""
-    if isinstance(spec, SequentialSpec):
-        return _sequential(spec, reporter)
-    if isinstance(spec, FunctionalSpec):
-        return _Functional(spec, reporter).build()
-    raise TypeError(f"no graph can be made of a {type(spec).__name__}")
+    return _Unfolding(reporter).graph(spec)
 
 
-def _body(layer: LayerSpec, reporter: Reporter) -> Graph | None:
-    return build_graph(layer, reporter) if isinstance(layer, ModelSpec) else None
+class _Unfolding:
+    """Makes a model's graph, and those of the models in it: one for each call."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
+        self._met: set[int] = set()
+        self._repeated = 0
+
+    def graph(self, spec: ModelSpec) -> Graph | None:
+        if not isinstance(spec, (SequentialSpec, FunctionalSpec)):
+            raise TypeError(f"no graph can be made of a {type(spec).__name__}")
+        if id(spec) in self._met:
+            self._repeated += _calls(spec)
+        self._met.add(id(spec))
+        if self._repeated > MAX_REPEATED:
+            message = f"models that are called several times make for more than {MAX_REPEATED:,} calls of layers"
+            self.reporter.report(LIMIT_EXCEEDED, message)
+            return None
+        return _sequential(spec, self) if isinstance(spec, SequentialSpec) else _Functional(spec, self).build()
+
+    def body(self, layer: LayerSpec) -> Graph | None:
+        """The graph of a layer that is a model."""
+        return self.graph(layer) if isinstance(layer, ModelSpec) else None
 
 
-def _sequential(spec: SequentialSpec, reporter: Reporter) -> Graph | None:
+def _calls(spec: SequentialSpec | FunctionalSpec) -> int:
+    return 1 + (len(spec.layers) if isinstance(spec, SequentialSpec) else sum(len(one.calls) for one in spec.placed))
+
+
+def _sequential(spec: SequentialSpec, unfolding: _Unfolding) -> Graph | None:
     layers = list(spec.layers)
     if layers and isinstance(layers[0], InputLayer):
         first = layers.pop(0)
@@ -46,13 +72,13 @@ def _sequential(spec: SequentialSpec, reporter: Reporter) -> Graph | None:
         value = Value("input", shape=spec.build_input_shape)
     graph = Graph(spec, [value], value, [], input_structure=value)
     for layer in layers:
-        node = Node(str(layer.name), layer, (value,), {}, body=_body(layer, reporter))
+        node = Node(str(layer.name), layer, (value,), {}, body=unfolding.body(layer))
         value = Value(node.name, node)
         node.outputs = [value]
         graph.nodes.append(node)
     graph.outputs = value
     if not graph.nodes and not spec.layers:
-        reporter.report(NO_OUTPUT, f"model '{spec.name}' has no layers", spec.path)
+        unfolding.reporter.report(NO_OUTPUT, f"model '{spec.name}' has no layers", spec.path)
         return None
     return graph
 
@@ -70,9 +96,10 @@ class _Call:
 class _Functional:
     """Builds a functional model's graph; calls are visited from the outputs, so what none needs stays out."""
 
-    def __init__(self, spec: FunctionalSpec, reporter: Reporter) -> None:
+    def __init__(self, spec: FunctionalSpec, unfolding: _Unfolding) -> None:
         self.spec = spec
-        self.reporter = reporter
+        self.unfolding = unfolding
+        self.reporter = unfolding.reporter
         self.layers = {str(placed.layer.name): placed for placed in spec.placed}
         self.inputs: dict[str, Value] = {}
         self.calls: dict[tuple[str, int], _Call] = {}
@@ -164,7 +191,7 @@ class _Functional:
     def _place(self, key: tuple[str, int]) -> None:
         call = self.calls[key]
         name = key[0] if call.index == 0 else f"{key[0]}#{call.index}"
-        body = _body(call.layer, self.reporter)
+        body = self.unfolding.body(call.layer)
         self._faulty |= body is None and isinstance(call.layer, ModelSpec)
         call.node = node = Node(name, call.layer, (), {}, body=body)
         if not self._faulty:

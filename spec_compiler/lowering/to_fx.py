@@ -6,9 +6,7 @@ GraphModule, and `codegen` prints it.
 
 from __future__ import annotations
 
-import keyword
 import operator
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FunctionType
@@ -23,6 +21,7 @@ from torch.fx.proxy import GraphAppendingTracer
 from spec_compiler.ir import Graph, Node, Value, map_values, values_in
 from spec_compiler.lowering.call import Call, permuted, unpacked
 from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.names import ATTRIBUTES, READ_IN_CODE, Names, class_name, identifier
 from spec_compiler.lowering.regularizers import penalty
 from spec_compiler.lowering.table import lowering_of, mask_lowering_of
 from spec_compiler.lowering.weights import Rule
@@ -70,13 +69,6 @@ class LoweredGraph:
             found = None if existing is None else existing(owners[owner], name)
             _attach(root, target, found or expr.build())
         return torch.fx.GraphModule(root, self.fx_graph, class_name(self.graph.name))
-
-
-def class_name(name: str) -> str:
-    """A model's name as a class's: `resnet_18` -> `Resnet18`."""
-    words = re.sub(r"\W", "_", name).split("_")
-    camel = "".join(word[:1].upper() + word[1:] for word in words)
-    return camel if camel.isidentifier() else f"Model{camel}"
 
 
 def _attach(root: nn.Module, target: str, module: nn.Module) -> None:
@@ -149,7 +141,8 @@ class GraphLowering:
         self.layers: dict[int, LoweredLayer] = {}
         self._proxies: dict[tuple[int, Layout], Proxy] = {}
         self._masks: dict[int, Proxy] = {}
-        self._targets: dict[str, int] = {}
+        self._targets = Names()
+        self._arguments = Names(READ_IN_CODE)
 
     def run(self) -> LoweredGraph:
         for value in self.graph.inputs:
@@ -174,7 +167,7 @@ class GraphLowering:
 
     def _placeholder(self, name: str, optional: bool = False) -> Proxy:
         default = (None,) if optional else ()
-        return self.tracer.create_proxy("placeholder", identifier(name), default, {})
+        return self.tracer.create_proxy("placeholder", self._arguments.fresh(identifier(name)), default, {})
 
     def _lower(self, node: Node) -> None:
         self.tracer.layer = node.name
@@ -275,9 +268,7 @@ class GraphLowering:
     def _target(self, layer: LayerSpec) -> str:
         if id(layer) not in self.layers:
             name = identifier(str(layer.name))
-            taken = self._targets.get(name, 0)
-            self._targets[name] = taken + 1
-            target = f"{name}_{taken}" if taken else name
+            target = self._targets.fresh(f"{name}_" if name in ATTRIBUTES else name)
             self.layers[id(layer)] = LoweredLayer(layer, target, self.graph.variables.get(id(layer), []))
         return self.layers[id(layer)].target
 
@@ -285,14 +276,6 @@ class GraphLowering:
 def penalized(graph: Graph) -> bool:
     """Whether a layer of the graph, nested ones included, has an activity regularizer."""
     return any(getattr(layer, "activity_regularizer", None) is not None for layer in graph.spec.walk())
-
-
-def identifier(name: str) -> str:
-    """A layer's name as an attribute of a module: `block1/conv.2` -> `block1_conv_2`; never one that nn.Module has."""
-    name = re.sub(r"\W", "_", name)
-    if name[:1].isdigit():
-        name = f"_{name}"
-    return f"{name}_" if keyword.iskeyword(name) or hasattr(nn.Module, name) or name in ("self", "") else name
 
 
 def _unpack(result: Any, structure: Any) -> list[Any]:

@@ -157,6 +157,53 @@ def test_calls_in_a_row_take_linear_time() -> None:
     assert seconds(5_000) < 25 * seconds(500) + 0.1
 
 
+def test_models_that_call_each_other_twice_are_refused() -> None:
+    def functional(name: str, inner: dict[str, Any]) -> dict[str, Any]:
+        called = inner["config"]["name"]
+        calls = [[[["x", 0, 0, {}]]], [[[called, 1, 0, {}]]]]
+        nodes = [node[0] for node in calls]
+        ends = {"input_layers": [["x", 0, 0]], "output_layers": [[called, 2, 0]]}
+        first = {"class_name": "InputLayer", "name": "x", "config": {"batch_shape": [None, 1], "name": "x"}}
+        layers = [{**first, "inbound_nodes": []}, {**inner, "name": called, "inbound_nodes": nodes}]
+        return {"class_name": "Functional", "config": {"name": name, "layers": layers, **ends}}
+
+    document: dict[str, Any] = {"class_name": "Sequential", "config": {"name": "m", "layers": []}}
+    document["config"]["layers"].append({"class_name": "Dense", "config": {"units": 1}})
+    for i in range(25):
+        document = functional(f"m{i}", document)
+    start = time.process_time()
+    assert [d.code for d in validate_text(json.dumps(document)).errors] == [LIMIT_EXCEEDED]
+    assert time.process_time() - start < 20
+
+
+def test_layers_without_names_take_linear_time() -> None:
+    def seconds(n: int) -> float:
+        layers = [{"class_name": "Dense", "config": {"units": 1}} for _ in range(n)]
+        start = time.process_time()
+        load_spec({"class_name": "Sequential", "config": {"layers": layers}})
+        return time.process_time() - start
+
+    seconds(100)
+    assert seconds(10_000) < 25 * seconds(1_000) + 0.1
+
+
+def test_misspelt_references_take_bounded_time() -> None:
+    layers = [
+        {
+            "class_name": "Dense",
+            "name": f"dense_layer_{i}",
+            "config": {"units": 1},
+            "inbound_nodes": [[[f"dense_leyer_{i}", 0, 0, {}]]],
+        }
+        for i in range(2_500)
+    ]
+    ends = {"input_layers": [["dense_layer_0", 0, 0]], "output_layers": [["dense_layer_1", 0, 0]]}
+    start = time.process_time()
+    report = validate({"class_name": "Functional", "config": {"name": "m", "layers": layers, **ends}})
+    assert time.process_time() - start < 20
+    assert report.errors[0].help == "did you mean 'dense_layer_0'?"
+
+
 def test_broken_model_called_twice_is_reported_once() -> None:
     def dense(name: str, *sources: str) -> dict[str, Any]:
         nodes = [[[source, 0, 0, {}]] for source in sources]

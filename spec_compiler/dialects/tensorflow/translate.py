@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from spec_compiler.diagnostics import CYCLE, UNSUPPORTED, Path, Reporter, show
@@ -138,7 +139,7 @@ class _Translation:
                 continue
             wanted = (need.layer, need.node)
             if wanted in open_calls:
-                circle = " -> ".join([name for name, _ in open_calls][-8:])
+                circle = " -> ".join([name for name, _ in islice(reversed(open_calls), 8)][::-1])
                 message = f"layers feed each other in a circle: {circle} -> {need.layer}"
                 self.reporter.report(CYCLE, message, self.layers[need.layer].layer.path)
                 self.results[key] = None

@@ -18,7 +18,7 @@ from spec_compiler.diagnostics import Reporter
 from spec_compiler.dialects.write import to_dict, to_json
 from spec_compiler.ir import build_graph
 from spec_compiler.loading import parse_spec
-from spec_compiler.lowering.to_fx import class_name
+from spec_compiler.lowering.names import class_name
 from spec_compiler.specs.model import ModelSpec
 from tests.dialects.tf.test_functions import close, flat
 

@@ -20,7 +20,8 @@ from spec_compiler.diagnostics import Reporter
 from spec_compiler.dialects.keras3_writer import write
 from spec_compiler.dialects.read import read_data
 from spec_compiler.lowering.lower import assign, build, parameters_of, weights
-from spec_compiler.lowering.to_fx import class_name, lower_graph
+from spec_compiler.lowering.names import class_name
+from spec_compiler.lowering.to_fx import lower_graph
 from spec_compiler.passes import check
 from tests.layers.ops.oracle import flat, outputs_of
 

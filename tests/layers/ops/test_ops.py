@@ -21,7 +21,8 @@ from spec_compiler.codegen import emit
 from spec_compiler.diagnostics import Reporter
 from spec_compiler.dialects.read import read_data
 from spec_compiler.lowering.lower import build
-from spec_compiler.lowering.to_fx import class_name, lower_graph
+from spec_compiler.lowering.names import class_name
+from spec_compiler.lowering.to_fx import lower_graph
 from spec_compiler.specs.layers.ops_table import REFUSED, operations
 from tests.layers.ops import oracle, substitutes
 from tests.layers.ops.oracle import Case, Pair, flat
