@@ -1,6 +1,6 @@
 """Metrics: what is watched while training. Names, arguments and defaults are Keras 3's.
 
-How each accumulates is in `runtime/metrics.py` and `runtime/confusion.py`.
+How each accumulates is in `runtime/means.py` and `runtime/confusion.py`.
 """
 
 from __future__ import annotations
