@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from pydantic import PrivateAttr
@@ -65,26 +66,23 @@ def read_layer(item: Item, name: str | None, reporter: Reporter) -> TensorFlowCa
     """
     config = item.config if isinstance(item.config, dict) else {}
     function, attributes = config.get("function"), {}
+    home: ModuleType = table
     if item.named.class_name not in FUNCTIONS:
         try:
             found = node_def.read(config.get("node_def"))
         except Refusal as refusal:
             reporter.report(INVALID_VALUE, str(refusal), (*item.config_path, "node_def"))
             return None
-        function, attributes = found.op, found.attributes
-        known = raw.find(found.op) is not None
-        near = did_you_mean(found.op, raw.names())
+        function, attributes, home = found.op, found.attributes, raw
     elif not isinstance(function, str):
         message = f"expected the name of a function of TensorFlow's, got {show(function)}"
         reporter.report(INVALID_VALUE, message, (*item.config_path, "function"))
         return None
-    else:
-        known = table.find(function) is not None
-        near = did_you_mean(function, table.names())
-    if not known:
+    if home.find(function) is None:
         why = table.refusal(function)
         message = f"TensorFlow's operation {show(function)} cannot be built" + (f": {why}" if why else "")
-        reporter.report(UNSUPPORTED, message, item.path, help=None if why else near)
+        help = None if why else did_you_mean(function, home.names())
+        reporter.report(UNSUPPORTED, message, item.path, help=help)
         return None
     if name is None:
         message = (

@@ -32,22 +32,18 @@ _DATA = "the length of what it gives is known only from the data"
 _PYTHON = "it runs functions that are not in the file"
 
 REFUSED = {
-    **dict.fromkeys(
-        ["boolean_mask", "unique", "unique_with_counts", "dynamic_partition", "image.non_max_suppression"], _DATA
-    ),
-    **dict.fromkeys(
-        ["Where", "Unique", "UniqueV2", "NonMaxSuppressionV3", "NonMaxSuppressionV4", "DynamicPartition"], _DATA
-    ),
-    **dict.fromkeys(
-        ["map_fn", "vectorized_map", "while_loop", "cond", "scan", "foldl", "foldr", "switch_case"], _PYTHON
-    ),
-    **dict.fromkeys(
-        ["py_function", "numpy_function", "PyFunc", "EagerPyFunc", "While", "If", "StatelessWhile"], _PYTHON
-    ),
-    **dict.fromkeys(
-        ["RandomStandardNormal", "RandomUniform", "TruncatedNormal", "Multinomial", "RandomShuffle"], _RANDOM
-    ),
-}
+    **dict.fromkeys((
+        "boolean_mask", "unique", "unique_with_counts", "dynamic_partition", "image.non_max_suppression", "Where",
+        "Unique", "UniqueV2", "NonMaxSuppressionV3", "NonMaxSuppressionV4", "DynamicPartition",
+    ), _DATA),
+    **dict.fromkeys((
+        "map_fn", "vectorized_map", "while_loop", "cond", "scan", "foldl", "foldr", "switch_case", "py_function",
+        "numpy_function", "PyFunc", "EagerPyFunc", "While", "If", "StatelessWhile",
+    ), _PYTHON),
+    **dict.fromkeys((
+        "RandomStandardNormal", "RandomUniform", "TruncatedNormal", "Multinomial", "RandomShuffle",
+    ), _RANDOM),
+}  # fmt: skip
 """Functions and raw operations that cannot be built, and why."""
 
 
