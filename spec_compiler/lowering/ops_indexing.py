@@ -9,7 +9,7 @@ import torch
 from torch.fx import Proxy
 
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype, with_constants
-from spec_compiler.nn.ops import one_hot, scattered, segment_reduce, updated, updated_slice
+from spec_compiler.nn.ops import one_hot, scattered, segment_reduce, sliced, updated, updated_slice
 from spec_compiler.specs.layers.ops_indexing import key_of
 from spec_compiler.specs.layers.ops_types import Array, numbers_in
 from spec_compiler.specs.shapes import product
@@ -99,9 +99,7 @@ def TakeAlongAxis(op: OpCall, x: Any, indices: Any, *, axis: int | None) -> Any:
 @lowering
 def Slice(op: OpCall, inputs: Proxy, start_indices: Any, *, shape: Sequence[int]) -> Any:
     if isinstance(start_indices, Proxy):
-        for dim, n in enumerate(shape):
-            inputs = inputs.narrow(dim, start_indices[dim], n)
-        return inputs
+        return op.call.function(sliced, inputs, start_indices, tuple(shape))
     starts = start_indices.values if isinstance(start_indices, Array) else start_indices
     dims = op.type(inputs).shape
     key = [

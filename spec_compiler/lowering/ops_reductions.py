@@ -9,6 +9,7 @@ import torch
 from torch.fx import Proxy
 
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype, with_constants, wrap
+from spec_compiler.nn.ops import corrcoef
 from spec_compiler.specs.layers.ops_types import Array, numbers_in
 from spec_compiler.specs.shapes import TensorType
 
@@ -372,4 +373,4 @@ def Histogram(op: OpCall, x: Proxy, *, bins: int, range: Any) -> Any:
 
 @lowering
 def Corrcoef(op: OpCall, x: Proxy) -> Any:
-    return torch.corrcoef(op.as_float(x))
+    return op.call.function(corrcoef, op.as_float(x))

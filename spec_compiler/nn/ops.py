@@ -101,3 +101,22 @@ def segment_reduce(data: Tensor, segment_ids: Tensor, num_segments: int, reduce:
     whole = data.new_full((num_segments + 1, *data.shape[1:]), start)
     index = ids.view(-1, *[1] * (data.dim() - 1)).expand_as(data)
     return whole.scatter_reduce(0, index, data, reduce)[:-1]
+
+
+def sliced(x: Tensor, starts: Tensor, lengths: Sequence[int]) -> Tensor:
+    """The part of `x` that begins at `starts` and has `lengths`; the starts stay on the device, and so may be traced."""
+    for dim, n in enumerate(lengths):
+        x = x.index_select(dim, starts[dim] + torch.arange(n, device=x.device))
+    return x
+
+
+def corrcoef(x: Tensor) -> Tensor:
+    """Pearson's correlation of every row with every row: (n, samples) -> (n, n), a number for one row alone.
+
+    torch.corrcoef does as much; torch.export cannot take it.
+    """
+    rows = torch.atleast_2d(x)
+    rows = rows - rows.mean(dim=1, keepdim=True)
+    covariance = rows @ rows.T / (rows.shape[1] - 1)
+    deviation = covariance.diagonal().sqrt()
+    return (covariance / deviation.unsqueeze(1) / deviation).clip(-1, 1).squeeze()

@@ -42,8 +42,9 @@ def unique(
 
 def _sized(x: Tensor, dim: int, size: int | None, fill: float) -> Tensor:
     """The first `size` along `dim`, filled up where there are fewer."""
-    if size is None or x.size(dim) >= size:
-        return x if size is None else x.narrow(dim, 0, size)
+    if size is None:
+        return x
     shape = list(x.shape)
-    shape[dim] = size - x.size(dim)
-    return torch.cat([x, x.new_full(shape, fill)], dim)
+    shape[dim] = size
+    # Filled up whether or not there are fewer: that hangs on the data, and torch.export could not go both ways.
+    return torch.cat([x, x.new_full(shape, fill)], dim).narrow(dim, 0, size)

@@ -54,8 +54,6 @@ class Case:
     """Whether the layer is random in training, so that only inference is compared."""
     batch: int = 3
     """Samples in the batch."""
-    not_exported: str | None = None
-    """Why torch.export or torch.compile cannot take the module; the test then holds that they cannot."""
     message: str | None = None
     """In `bad.yaml`: what the diagnostic says, in part."""
     code: str = ""

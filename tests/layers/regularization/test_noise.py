@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -12,6 +13,11 @@ from tests.layers.cases import Case
 from tests.layers.check import make_pair
 
 RATES = {"Dropout": 0.3, "SpatialDropout1D": 0.3, "GaussianNoise": 0.4, "GaussianDropout": 0.3, "AlphaDropout": 0.3}
+
+
+def assert_rate(dropped: Tensor, rate: float, draws: int) -> None:
+    """Assert that the share that is true is what so many draws make of `rate`: within five standard deviations."""
+    assert abs(dropped.double().mean().item() - rate) < 5 * math.sqrt(rate * (1 - rate) / draws)
 
 
 def trained(name: str, shape: list[int], seed: int, x: Tensor | None = None, **arguments: Any) -> tuple[Tensor, Tensor]:
@@ -36,7 +42,7 @@ def test_dropout_zeroes_its_rate_and_keeps_the_mean(noise_shape: list[int] | Non
     _, y = trained("Dropout", [50, 400], seed=0, noise_shape=noise_shape)
     zeros, kept = (y == 0), y[y != 0]
     assert torch.allclose(kept, torch.tensor(1 / 0.7))
-    assert zeros.float().mean().item() == pytest.approx(0.3, abs=0.02)
+    assert_rate(zeros, 0.3, math.prod(n or m for n, m in zip(noise_shape or y.shape, y.shape, strict=True)))
     for axis, length in enumerate(noise_shape or ()):
         same = (zeros == zeros.select(axis, 0).unsqueeze(axis)).all().item()
         assert same == (length == 1), f"axis {axis}"
@@ -65,23 +71,28 @@ def test_spatial_dropout_drops_whole_channels(
     _, y = trained(name, shape, seed=0, **arguments)
     by_channel = (y == 0).movedim(channels, 1).flatten(2)
     assert (by_channel.all(-1) | ~by_channel.any(-1)).all()
-    assert by_channel.float().mean().item() == pytest.approx(0.3, abs=0.02)
+    assert_rate(by_channel, 0.3, 64 * 300)
     assert torch.allclose(y[y != 0], torch.tensor(1 / 0.7))
+
+
+def assert_normal(draws: Tensor, mean: float, stddev: float) -> None:
+    """Assert that the draws are of N(mean, stddev²), within five standard errors of mean, deviation and quantile."""
+    n, z = draws.numel(), (draws.double() - mean) / stddev
+    assert abs(z.mean().item()) < 5 / math.sqrt(n)
+    assert abs(z.std().item() - 1) < 5 / math.sqrt(2 * n)
+    for edge in (0.5, 1.0, 2.0):
+        assert_rate(z.abs() < edge, math.erf(edge / math.sqrt(2)), n)
+    assert_rate(z < 0, 0.5, n)
 
 
 def test_gaussian_noise_is_normal_around_the_input() -> None:
     x, y = trained("GaussianNoise", [50, 400], seed=0)
-    noise = y - x
-    assert noise.mean().item() == pytest.approx(0, abs=0.002)
-    assert noise.std().item() == pytest.approx(0.4, rel=0.01)
-    assert (noise.abs() < 0.4).float().mean().item() == pytest.approx(0.6827, abs=0.005)
+    assert_normal(y.double() - x.double(), 0, 0.4)
 
 
 def test_gaussian_dropout_multiplies_with_dropouts_variance() -> None:
     x, y = trained("GaussianDropout", [50, 400], seed=0, x=torch.full((64, 50, 400), 3.0))
-    factor = y / x
-    assert factor.mean().item() == pytest.approx(1, abs=0.003)
-    assert factor.std().item() == pytest.approx((0.3 / 0.7) ** 0.5, rel=0.01)
+    assert_normal(y.double() / x.double(), 1, math.sqrt(0.3 / 0.7))
 
 
 @pytest.mark.parametrize("noise_shape", [None, [None, 50, 1], [None, 1, 400]])
@@ -93,7 +104,7 @@ def test_alpha_dropout_keeps_mean_and_variance(noise_shape: list[int] | None) ->
     assert y.std().item() == pytest.approx(1, rel=0.02)
     lowest = y.flatten().mode().values
     dropped = y == lowest
-    assert dropped.float().mean().item() == pytest.approx(0.3, abs=0.02)
+    assert_rate(dropped, 0.3, math.prod(n or m for n, m in zip(noise_shape or y.shape, y.shape, strict=True)))
     for axis, length in enumerate(noise_shape or ()):
         same = (dropped == dropped.select(axis, 0).unsqueeze(axis)).all().item()
         assert same == (length == 1), f"axis {axis}"
