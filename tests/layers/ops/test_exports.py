@@ -42,6 +42,11 @@ NOT_COMPILED = ("ctc_decode(beam_search)", "ctc_loss", "lstsq")
 TAKEN = [case for case in CASES if named(case) not in NOT_EXPORTED]
 
 
+def one_call(case: Case) -> bool:
+    """Whether the operation is one call of torch's, which export takes: with the slow ones."""
+    return case.id.startswith(("elementwise:", "activations:", "reductions:", "arranging:"))
+
+
 def exported(module: torch.nn.Module, inputs: tuple[Any, ...]) -> Callable[..., Any]:
     return torch.export.export(module, inputs).module()
 
@@ -64,7 +69,9 @@ def check(case: Case, *ways: Callable[..., Any]) -> None:
                 torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
-@pytest.mark.parametrize("op", sorted(FIRST.keys() - NOT_EXPORTED.keys()))
+@pytest.mark.parametrize(
+    "op", sorted(op for op, case in FIRST.items() if op not in NOT_EXPORTED and not one_call(case))
+)
 def test_operation_exports(op: str) -> None:
     check(FIRST[op], exported)
 
