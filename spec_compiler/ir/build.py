@@ -146,7 +146,9 @@ class _Functional:
         if placed is None:
             self._report(MISSING_REFERENCE, f"layer '{ref.layer}' does not exist", path)
         elif ref.layer in self.inputs:
-            return True
+            if ref.tensor == 0:
+                return True
+            self._report(WRONG_OUTPUT_INDEX, f"input '{ref.layer}' has no output {ref.tensor}", path)
         elif isinstance(placed.layer, InputLayer):
             message = f"input layer '{ref.layer}' is not among the model's inputs"
             self._report(UNREACHABLE_OUTPUT, message, placed.layer.path)

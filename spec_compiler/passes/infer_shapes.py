@@ -15,6 +15,7 @@ from spec_compiler.diagnostics import (
 )
 from spec_compiler.ir import Graph, Node, Value, map_values, values_in
 from spec_compiler.specs.authoring import shape_arguments
+from spec_compiler.specs.base import LayerSpec, Variable
 from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, show
 
 
@@ -46,15 +47,25 @@ def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
         return
     try:
         out = layer.infer_shape(*args, **kwargs)
-        if id(layer) not in graph.variables:
-            graph.variables[id(layer)] = layer.variables(*args, **_accepted(type(layer), kwargs))
-            for variable in graph.variables[id(layer)]:
-                variable.initializer.check_shape(variable.shape)
+        _set_variables(graph, layer, layer.variables(*args, **_accepted(type(layer), kwargs)))
     except ShapeError as error:
         reporter.report(SHAPE_MISMATCH, f"layer '{layer.name}': {error}", layer.path, help=error.help)
         return
     dtype = layer.output_dtype(*(value.dtype for value in node.inputs))
     _set_outputs(node, [(shape, dtype) for shape in (out if isinstance(out, list) else [out])], reporter)
+
+
+def _set_variables(graph: Graph, layer: LayerSpec, variables: list[Variable]) -> None:
+    """Keep the layer's weights; ShapeError when an earlier call made others of them."""
+    kept = graph.variables.get(id(layer))
+    if kept is None:
+        graph.variables[id(layer)] = variables
+        for variable in variables:
+            variable.initializer.check_shape(variable.shape)
+        return
+    for before, now in zip(kept, variables, strict=False):
+        if before.shape != now.shape:
+            raise ShapeError(f"its {now.name} has shape {show(before.shape)} by one call, {show(now.shape)} by another")
 
 
 def _takes(node: Node, args: Any, kwargs: dict[str, Any], reporter: Reporter) -> bool:

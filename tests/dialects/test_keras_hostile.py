@@ -6,13 +6,15 @@ import copy
 import json
 import random
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from spec_compiler.diagnostics import LIMIT_EXCEEDED, Reporter
+from spec_compiler.diagnostics import LIMIT_EXCEEDED, Reporter, SpecError
 from spec_compiler.dialects import read_data
+from spec_compiler.dialects.write import DIALECTS, to_dict
 from spec_compiler.loading import load_spec, validate, validate_text
 from spec_compiler.passes import check
 from spec_compiler.source import load
@@ -174,6 +176,50 @@ def test_models_that_call_each_other_twice_are_refused() -> None:
     start = time.process_time()
     assert [d.code for d in validate_text(json.dumps(document)).errors] == [LIMIT_EXCEEDED]
     assert time.process_time() - start < 20
+
+
+def test_faults_that_fuzzing_found_are_reported() -> None:
+    def called(layer: dict[str, Any], *nodes: Any, outputs: Any = (("y", 0, 0),), shape: Any = (None, 3, 4)) -> Any:
+        first = {
+            "class_name": "InputLayer",
+            "name": "x",
+            "config": {"batch_shape": list(shape), "name": "x"},
+            "inbound_nodes": [],
+        }
+        layers = [first, {"name": "y", "inbound_nodes": list(nodes), **layer}]
+        ends = {"input_layers": [["x", 0, 0]], "output_layers": [list(one) for one in outputs]}
+        return {"class_name": "Functional", "config": {"name": "m", "layers": layers, **ends}}
+
+    history = {"shape": [None, 3, 4], "dtype": "float32", "keras_history": ["x", 0, 0]}
+    tensor = {"class_name": "__keras_tensor__", "config": history}
+    lstm, dense = ({"class_name": name, "config": {"name": "y", "units": 4}} for name in ("LSTM", "Dense"))
+    power = {
+        "class_name": "Power",
+        "module": "keras.src.ops.numpy",
+        "registered_name": "Power",
+        "config": {"name": "y"},
+    }
+    documents = {
+        "a state that is no tensor": called(lstm, [["x", 0, 0, {"initial_state": [[3], [["x", 0, 0]]]}]]),
+        "a number of 400 digits": called(power, {"args": [tensor, 10**400], "kwargs": {}}),
+        "an output that an input has not": called(dense, [["x", 0, 3, {}]]),
+    }
+    wider = {
+        "class_name": "Dense",
+        "name": "z",
+        "config": {"name": "z", "units": 9},
+        "inbound_nodes": [[["x", 0, 0, {}]]],
+    }
+    twice = called(dense, [["x", 0, 0, {}]], [["z", 0, 0, {}]])
+    twice["config"]["layers"].append(wider)
+    twice["config"]["output_layers"] = [["y", 0, 0], ["y", 1, 0]]
+    documents["a layer called on inputs of different widths"] = twice
+    for what, document in documents.items():
+        assert not validate(document).ok, what
+    spec = load_spec(called(dense, [["x", 0, 0, {}]], outputs=()))
+    for dialect in DIALECTS:
+        with suppress(SpecError):
+            to_dict(spec, dialect)
 
 
 def test_layers_without_names_take_linear_time() -> None:

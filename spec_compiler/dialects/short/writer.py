@@ -313,8 +313,10 @@ class _Graph:
         outputs = self.spec.outputs
         if isinstance(outputs, Ref):
             return self._reference(outputs)
-        parts = list(outputs.values() if isinstance(outputs, dict) else outputs)
-        if not parts or not all(isinstance(part, Ref) for part in parts):
+        parts = list(outputs.values() if isinstance(outputs, dict) else outputs or ())
+        if not parts:
+            raise _unsupported("models without outputs")
+        if not all(isinstance(part, Ref) for part in parts):
             raise _unsupported("outputs in lists or mappings inside others")
         if isinstance(outputs, dict):
             return {key: self._reference(ref) for key, ref in outputs.items()}

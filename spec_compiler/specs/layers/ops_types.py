@@ -52,8 +52,10 @@ def array_of(value: Any, dtype: str | None = None, written_as: str = "__numpy__"
 
 def require_bounded(number: float) -> None:
     """ShapeError when a finite number is too large for float32, or a whole one for int64."""
-    if abs(number) > (FLOAT32 if isinstance(number, float) else 2**63 - 1) and not math.isinf(number):
-        raise ShapeError(f"the number {number} is too large")
+    if isinstance(number, float) and math.isinf(number):
+        return
+    if abs(number) > (FLOAT32 if isinstance(number, float) else 2**63 - 1):
+        raise ShapeError(f"the number {number:.3e} is too large" if isinstance(number, float) else "a number is too large")
 
 
 def _tuples(value: Any) -> Any:

@@ -289,7 +289,9 @@ class SimpleRNN(Sequence, SimpleRNNCell):
 
 def flat_shapes(states: Any) -> list[Shape]:
     """The shapes in `states`: one shape, or lists of them as cells nest them."""
-    if isinstance(states, (list, tuple)) and any(isinstance(item, (list, tuple)) for item in states):
+    if not isinstance(states, (list, tuple)):
+        raise ShapeError(f"a state is a tensor, got {states!r:.60}")
+    if any(isinstance(item, (list, tuple)) for item in states):
         return [shape for item in states for shape in flat_shapes(item)]
     return [tuple(states)]
 
