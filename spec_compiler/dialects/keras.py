@@ -30,7 +30,7 @@ def read(found: Detected, reporter: Reporter) -> ModelSpec | None:
     rules = RULES[found.dialect]
     if found.dialect in ("keras0", "keras1"):
         rules = (keras1.unstated_order(found.data), *rules)
-    reader = LayerReader(rules, reporter, inline=found.dialect == "keras0")
+    reader = LayerReader(rules, reporter, inline=found.dialect == "keras0", keras2_masks=found.dialect != "keras3")
     item = reader.item(found.data, found.path)
     if item is None:
         return None

@@ -24,8 +24,10 @@ from spec_compiler.dialects.calls import is_recurrent
 from spec_compiler.dialects.known import holds_operations
 from spec_compiler.dialects.tensorflow import TensorFlowCall, written, written_as
 from spec_compiler.dialects.typed import Typed, input_shape, typed
+from spec_compiler.ir import Node
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.core import InputLayer
+from spec_compiler.specs.layers.merging import Concatenate, Elementwise, Maximum, Minimum, Multiply
 from spec_compiler.specs.model import (
     CallSpec,
     FunctionalSpec,
@@ -153,6 +155,10 @@ class _Writer:
         document = self.layer(placed.layer)
         document["name"] = placed.layer.name
         document["inbound_nodes"] = [self._call(placed.layer, call, number) for call in placed.calls]
+        for i in range(len(placed.calls)):
+            node = self.types.calls.get((id(placed.layer), i))
+            if node is not None and _masks_differ(node):
+                self._refuse(placed.layer, f"Keras 2's {placed.layer.class_name} deals otherwise with these masks")
         return document
 
     def _call(self, layer: LayerSpec, call: CallSpec, number: _Numbering) -> Any:
@@ -188,6 +194,17 @@ def _has_own_graph(layer: LayerSpec) -> bool:
     if isinstance(layer, SequentialSpec):
         return bool(layer.layers) and isinstance(layer.layers[0], InputLayer)
     return isinstance(layer, FunctionalSpec)
+
+
+def _masks_differ(node: Node) -> bool:
+    """Whether Keras 2 would compute other numbers or another mask than the call does, for the masks it has."""
+    layer = node.layer
+    if layer.keras2_masks or not any(mask is not None for mask in node.masks):
+        return False
+    if isinstance(layer, (Elementwise, Concatenate)):
+        own = isinstance(layer, (Multiply, Maximum, Minimum))
+        return own or any(mask is not node.masks[0] for mask in node.masks)
+    return is_recurrent(type(layer)) and "initial_state" in node.kwargs and "mask" not in node.kwargs
 
 
 def _states_input(spec: SequentialSpec) -> bool:

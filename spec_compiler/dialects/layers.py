@@ -46,6 +46,8 @@ class LayerReader:
     reporter: Reporter
     inline: bool = False
     """Whether the class stands in `name` and the arguments beside it, as in Keras 0."""
+    keras2_masks: bool = False
+    """Whether the file's Keras dealt with masks as Keras 2 did."""
     taken: set[str] = field(default_factory=set)
     """Names made up so far, for layers that the file gives none."""
     _counts: dict[str, int] = field(default_factory=dict)
@@ -228,6 +230,7 @@ class LayerReader:
             report_faults(error, cls, item.config_path, reporter, skip=broken)
             return None
         layer._path = item.path
+        layer._keras2_masks = self.keras2_masks
         return layer
 
     def trimmed(self, name: Any, path: Path) -> Any:

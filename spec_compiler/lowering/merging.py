@@ -57,6 +57,8 @@ def arithmetic(layer: Elementwise, call: Call, inputs: list[Proxy]) -> Any:
 
 @lowers(Multiply)
 def multiply(layer: Multiply, call: Call, inputs: list[Proxy]) -> Any:
+    if layer.keras2_masks:
+        return reduce(operator.mul, aligned(call, inputs))
     masks = step_masks(call)
     factors = [
         x if mask is None else torch.where(mask, x, 1.0) for x, mask in zip(aligned(call, inputs), masks, strict=True)
@@ -68,6 +70,8 @@ def multiply(layer: Multiply, call: Call, inputs: list[Proxy]) -> Any:
 
 @lowers(Maximum, Minimum)
 def extreme(layer: Elementwise, call: Call, inputs: list[Proxy]) -> Any:
+    if layer.keras2_masks:
+        return reduce(EXTREMES[type(layer)], aligned(call, inputs))
     y, y_mask = None, None
     for x, mask in zip(aligned(call, inputs), step_masks(call), strict=True):
         if y is None:
@@ -85,7 +89,12 @@ def extreme(layer: Elementwise, call: Call, inputs: list[Proxy]) -> Any:
 
 @lowers_mask(Elementwise)
 def elementwise_mask(layer: Elementwise, call: Call, inputs: list[Proxy]) -> Any:
-    return any_of(call.masks)
+    return all_of(call.masks) if layer.keras2_masks else any_of(call.masks)
+
+
+def all_of(masks: list[Any]) -> Any:
+    """Whether each mask that there is has the step, as Keras 2 had it."""
+    return reduce(operator.and_, {id(mask): mask for mask in masks if mask is not None}.values())
 
 
 def any_of(masks: list[Any]) -> Any:
@@ -103,6 +112,8 @@ def concatenate_mask(layer: Concatenate, call: Call, inputs: list[Proxy]) -> Any
     masks = call.masks
     rank = len(call.shapes[0])
     along_features = layer.axis % rank == rank - 1
+    if along_features and layer.keras2_masks:
+        return all_of(masks)
     if along_features and all(mask is not None for mask in masks):
         return any_of(masks)
     # An input without a mask has every step.

@@ -201,8 +201,10 @@ def over_steps(
 
 def steps_mask(call: Call) -> Proxy | None:
     """The mask of the steps."""
-    # Where states are given beside the sequence, in a list or by name, Keras does not see the sequence's own mask.
+    # Where states are given beside the sequence, in a list or by name, Keras 3 does not see the sequence's own mask.
     node = call.node
+    if node.layer.keras2_masks:
+        return call.mask
     beside = "initial_state" in node.kwargs or any(isinstance(arg, (list, tuple)) for arg in node.args[1:])
     return None if beside and "mask" not in node.kwargs else call.mask
 

@@ -165,6 +165,12 @@ class LayerSpec(SpecObject):
         """The module Keras names for the class, registered under its own name; None: `keras.layers`, and not so."""
         return None
 
+    @property
+    def keras2_masks(self) -> bool:
+        """Whether masks are merged, and pass states by, as in Keras 2: read from its files, and written in them alone."""
+        return self._keras2_masks
+
+    _keras2_masks: bool = PrivateAttr(default=False)
     _calls: list[Any] = PrivateAttr(default_factory=list)
     _bound: Any = PrivateAttr(default=None)
     _owner: Any = PrivateAttr(default=None)

@@ -43,6 +43,8 @@ class Elementwise(Merging):
         return "any"
 
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
+        if self.keras2_masks:
+            return "computed" if sum(masked) > 1 else "first" if any(masked) else "none"
         if not all(masked):
             return "none"
         return "computed" if len(masked) > 1 else "first"
