@@ -68,8 +68,9 @@ def test_bidirectional_without_a_mask_needs_none_of_its_helpers():
 
 def masked() -> Model:
     ids = Input((None,), dtype="int32", name="ids")
-    x = layers.Embedding(9, 4, mask_zero=True)(ids)
-    return Model(ids, layers.Bidirectional(layers.LSTM(3, return_sequences=True, return_state=True))(x))
+    x = layers.Embedding(9, 4, mask_zero=True, name="embedding")(ids)
+    both = layers.Bidirectional(layers.LSTM(3, return_sequences=True, return_state=True), name="bidirectional")
+    return Model(ids, both(x))
 
 
 def test_masked_steps_and_states_say_which_they_are():
