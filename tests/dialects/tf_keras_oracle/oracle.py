@@ -34,7 +34,9 @@ def _random(variables: list[Any]) -> list[np.ndarray[Any, Any]]:
     for variable in variables:
         value = np.asarray(variable)
         if value.dtype.kind == "f":
-            value = (rng.standard_normal(value.shape) * 0.3).astype(value.dtype)
+            # Deep models neither fade nor blow up when a kernel is scaled by the number of its inputs.
+            scale = min(0.3, float(np.prod(value.shape[:-1])) ** -0.5)
+            value = (rng.standard_normal(value.shape) * scale).astype(value.dtype)
             value = np.abs(value) + np.asarray(0.5, value.dtype) if "variance" in variable.name else value
         values.append(value)
     return values
