@@ -55,7 +55,9 @@ def require_bounded(number: float) -> None:
     if isinstance(number, float) and math.isinf(number):
         return
     if abs(number) > (FLOAT32 if isinstance(number, float) else 2**63 - 1):
-        raise ShapeError(f"the number {number:.3e} is too large" if isinstance(number, float) else "a number is too large")
+        raise ShapeError(
+            f"the number {number:.3e} is too large" if isinstance(number, float) else "a number is too large"
+        )
 
 
 def _tuples(value: Any) -> Any:
