@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spec_compiler.diagnostics import UNSUPPORTED, Reporter
-from spec_compiler.dialects import keras0, keras1, keras2, keras3, tfjs
+from spec_compiler.dialects import keras0, keras1, keras2, keras3, masks, tfjs
 from spec_compiler.dialects.detect import Detected
 from spec_compiler.dialects.layers import LayerReader
 from spec_compiler.dialects.models import read_model
@@ -30,7 +30,8 @@ def read(found: Detected, reporter: Reporter) -> ModelSpec | None:
     rules = RULES[found.dialect]
     if found.dialect in ("keras0", "keras1"):
         rules = (keras1.unstated_order(found.data), *rules)
-    reader = LayerReader(rules, reporter, inline=found.dialect == "keras0", keras2_masks=found.dialect != "keras3")
+    old = found.dialect != "keras3" or masks.says_keras2(found.data)
+    reader = LayerReader(rules, reporter, inline=found.dialect == "keras0", keras2_masks=old)
     item = reader.item(found.data, found.path)
     if item is None:
         return None

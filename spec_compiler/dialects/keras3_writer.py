@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spec_compiler.dialects import hard_sigmoid
+from spec_compiler.dialects import hard_sigmoid, masks
 from spec_compiler.dialects.build_config import build_config, inner
 from spec_compiler.dialects.typed import Built, Typed, input_shape, typed
 from spec_compiler.specs.base import LayerSpec
@@ -29,7 +29,7 @@ def write(spec: ModelSpec) -> dict[str, Any]:
     origin = spec.origin if spec.origin is not None and spec.origin.dialect == "keras3" else None
     document["keras_version"] = (origin and origin.keras_version) or KERAS_VERSION
     document["backend"] = (origin and origin.backend) or "torch"
-    return document
+    return document | masks.stated(spec)
 
 
 class _Writer:

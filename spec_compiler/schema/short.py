@@ -66,6 +66,7 @@ def _root() -> Schema:
         **_model()["properties"],
         "blocks": _named("block", "Blocks: rows of layers with parameters, used like a class of layer."),
         "models": _named("model", "Nested models, used like a class of layer; `call` shares their weights."),
+        "masks": {"const": "keras2", "description": "Merge masks as Keras 2 did, for models that come from it."},
         "training": arguments(TrainingSpec),
     }
     return {"type": "object", "properties": properties, "required": ["layers"], "additionalProperties": False}

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import spec_compiler as sc
+from spec_compiler.dialects.write import to_json
 from spec_compiler.loading import parse_spec
 
 
@@ -59,3 +60,24 @@ def test_states_given_beside_a_sequence_leave_its_mask() -> None:
     module = module_of(layers, ["a", "h"], ["y"])
     h = torch.randn(1, 3)
     torch.testing.assert_close(module(A, h), module(A[:, [1, 0, 2, 3]], h))
+
+
+@pytest.mark.parametrize("dialect", ["keras3", "short"])
+def test_the_rule_goes_along_into_other_dialects(dialect: str) -> None:
+    layers = [given("a", 4, 2), given("b", 4, 2), layer("Masking", "ma", ["a"]), layer("Masking", "mb", ["b"])]
+    layers += [layer("Multiply", "y", ["ma", "mb"]), layer("GlobalAveragePooling1D", "mean", ["y"])]
+    ends = {"input_layers": [["a", 0, 0], ["b", 0, 0]], "output_layers": [["mean", 0, 0]]}
+    document = {"class_name": "Functional", "config": {"name": "m", "layers": layers, **ends}, "keras_version": "2.9.0"}
+    spec = parse_spec(json.dumps(document))
+    written = to_json(spec, dialect)
+    assert json.loads(written)["masks"] == "keras2"
+    again = sc.lower(parse_spec(written)).eval()
+    torch.testing.assert_close(again(A, B), sc.lower(spec).eval()(A, B))
+    torch.testing.assert_close(again(A, B), (A * B)[:, KEPT].mean(1))
+
+
+def test_models_without_masks_need_no_rule() -> None:
+    layers = [given("a", 4, 2), given("b", 4, 2), layer("Multiply", "y", ["a", "b"])]
+    ends = {"input_layers": [["a", 0, 0], ["b", 0, 0]], "output_layers": [["y", 0, 0]]}
+    document = {"class_name": "Functional", "config": {"name": "m", "layers": layers, **ends}, "keras_version": "2.9.0"}
+    assert "masks" not in json.loads(to_json(parse_spec(json.dumps(document)), "keras3"))

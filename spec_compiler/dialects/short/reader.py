@@ -21,6 +21,7 @@ from spec_compiler.diagnostics import (
     did_you_mean,
     show,
 )
+from spec_compiler.dialects import masks
 from spec_compiler.dialects.short.build import Builder, TooLarge
 from spec_compiler.dialects.short.document import UNKNOWN, Block, Input, ModelDefinition, any_of, checked_name, mapping
 from spec_compiler.dialects.short.expressions import is_expression
@@ -33,7 +34,7 @@ from spec_compiler.specs.model import FunctionalSpec, ModelSpec, Origin, refs_in
 from spec_compiler.specs.training import FitSpec, TrainingSpec
 
 MODEL_KEYS = ("inputs", "layers", "outputs", "trainable")
-ROOT_KEYS = ("name", *MODEL_KEYS, "blocks", "models", "training", "$schema")
+ROOT_KEYS = ("name", *MODEL_KEYS, "blocks", "models", masks.KEY, "training", "$schema")
 BLOCK_KEYS = ("params", "layers")
 _INPUTS = "`inputs: {image: [28, 28, 1]}`, or `{image: {shape: [28, 28, 1], dtype: uint8}}`"
 BLOCK_INPUT = "input"
@@ -55,6 +56,8 @@ def read(data: Any, reporter: Reporter) -> ModelSpec | None:
     if spec is None or reporter.error_count > before:
         return None
     spec.training = training
+    if masks.says_keras2(data):
+        masks.follow_keras2(spec)
     spec._origin = Origin("short")
     return spec
 
@@ -66,6 +69,10 @@ class _Reader:
     def model(self, data: dict[Any, Any]) -> ModelSpec | None:
         """The document's model."""
         self._check_keys(data, ROOT_KEYS, (), "a model")
+        if masks.KEY in data and not masks.says_keras2(data):
+            message = f"{masks.KEY}: expected {masks.KERAS2!r}, got {show(data[masks.KEY])}"
+            help = "leave it out, for masks as in Keras 3"
+            self.reporter.report(INVALID_VALUE, message, (masks.KEY,), help=help)
         name = checked_name(data["name"], ("name",), "name", self.reporter) if data.get("name") is not None else None
         definitions = self._definitions(data)
         root = ModelDefinition(name, ())

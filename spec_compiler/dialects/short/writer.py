@@ -6,6 +6,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any
 
 from spec_compiler.diagnostics import UNSUPPORTED, Diagnostic, SpecError, show
+from spec_compiler.dialects import masks
 from spec_compiler.dialects.short import operations
 from spec_compiler.dialects.short.items import OPTIONS
 from spec_compiler.dialects.short.plain import given, same, stated
@@ -35,6 +36,7 @@ def write(spec: ModelSpec) -> dict[str, Any]:
     document |= writer.model(spec)
     if writer.models:
         document["models"] = writer.models
+    document |= masks.stated(spec)
     if spec.training is not None:
         document["training"] = _training(spec.training)
     return document
