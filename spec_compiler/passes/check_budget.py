@@ -23,13 +23,14 @@ class Budget:
 
 def check_budget(graph: Graph, reporter: Reporter, budget: Budget) -> None:
     """Report the layer that takes the most, when all of them together take more than the budget."""
+    batches = {value.shape[0] for value in graph.inputs if value.shape}
     params: dict[int, tuple[LayerSpec, int]] = {}
     activations: dict[int, tuple[LayerSpec, int]] = {}
     for owner, node in _nodes(graph):
         layer = node.layer
         params[id(layer)] = layer, sum(variable.size for variable in owner.variables.get(id(layer), ()))
         before = activations.get(id(layer), (layer, 0))[1]
-        activations[id(layer)] = layer, before + sum(_elements(value.shape) for value in node.outputs)
+        activations[id(layer)] = layer, before + sum(_elements(value.shape, batches) for value in node.outputs)
     _check("parameters", params, budget.params, "--max-params", reporter)
     _check("activations a sample", activations, budget.activations, "--max-activations", reporter)
 
@@ -42,8 +43,12 @@ def _nodes(graph: Graph) -> Iterator[tuple[Graph, Node]]:
             yield from _nodes(node.body)
 
 
-def _elements(shape: tuple[int | None, ...] | None) -> int:
-    return math.prod(size for size in shape[1:] if size is not None) if shape is not None else 0
+def _elements(shape: tuple[int | None, ...] | None, batches: set[int | None]) -> int:
+    """Elements of a sample; a first axis that is none of the inputs' batches counts like the others."""
+    if not shape:
+        return 0
+    sizes = shape[1:] if shape[0] in batches else shape
+    return math.prod(size for size in sizes if size is not None)
 
 
 def _check(what: str, found: dict[int, tuple[LayerSpec, int]], limit: int, option: str, reporter: Reporter) -> None:

@@ -62,6 +62,12 @@ def _set_variables(graph: Graph, layer: LayerSpec, variables: list[Variable]) ->
         graph.variables[id(layer)] = variables
         for variable in variables:
             variable.initializer.check_shape(variable.shape)
+            dtype = variable.dtype or layer.variable_dtype
+            if "float" not in dtype and hasattr(variable.initializer, "seed"):
+                raise ShapeError(
+                    f"its {variable.name} would be drawn at random, and its dtype is {dtype}",
+                    help="give the layer a dtype of floats",
+                )
         return
     for before, now in zip(kept, variables, strict=False):
         if before.shape != now.shape:
