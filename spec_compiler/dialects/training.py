@@ -5,13 +5,15 @@ A model can be used without it, so what cannot be resolved is a warning.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from spec_compiler.diagnostics import BAD_TRAINING, Path, Reporter
 from spec_compiler.dialects.detect import Detected
-from spec_compiler.specs.training import TrainingSpec
+
+if TYPE_CHECKING:
+    from spec_compiler.specs.training import TrainingSpec
 
 _PARTS = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
 _OLD_OPTIMIZER_ARGUMENTS = {"lr": "learning_rate"}
@@ -23,6 +25,8 @@ def read_training(found: Detected, reporter: Reporter) -> TrainingSpec | None:
     stated, path = _section(found)
     if not isinstance(stated, dict) or not any(stated.get(key) is not None for key in _PARTS):
         return None
+    from spec_compiler.specs.training import TrainingSpec
+
     parts: dict[str, Any] = {}
     for key in _PARTS:
         value = stated.get(key)
@@ -52,6 +56,8 @@ def _section(found: Detected) -> tuple[Any, Path]:
 
 
 def _is_sound(key: str, value: Any, path: Path, reporter: Reporter) -> bool:
+    from spec_compiler.specs.training import TrainingSpec
+
     try:
         TrainingSpec.model_validate({key: value})
     except ValidationError as error:

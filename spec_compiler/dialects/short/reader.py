@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -31,7 +31,9 @@ from spec_compiler.specs import registry
 from spec_compiler.specs.base import SpecObject
 from spec_compiler.specs.faults import report_faults
 from spec_compiler.specs.model import FunctionalSpec, ModelSpec, Origin, refs_in
-from spec_compiler.specs.training import FitSpec, TrainingSpec
+
+if TYPE_CHECKING:
+    from spec_compiler.specs.training import TrainingSpec
 
 MODEL_KEYS = ("inputs", "layers", "outputs", "trainable")
 ROOT_KEYS = ("name", *MODEL_KEYS, "blocks", "models", masks.KEY, "training", "$schema")
@@ -225,6 +227,8 @@ class _Reader:
         if not isinstance(value, dict):
             self.reporter.report(BAD_TRAINING, f"training: expected a mapping, got {show(value)}", path)
             return None
+        from spec_compiler.specs.training import FitSpec, TrainingSpec
+
         fit = self._validated(FitSpec, value.get("fit") or {}, (*path, "fit"))
         training = self._validated(TrainingSpec, {**value, "fit": fit or FitSpec.model_validate({})}, path)
         if training is not None and spec is not None:

@@ -1,12 +1,14 @@
 """Layers that regularize: noise in training, nothing in inference; a penalty on what passes."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.reshaping import ImageFormat
-from spec_compiler.specs.regularizers import L1L2
 from spec_compiler.specs.shapes import Shape, ShapeError, require_rank, show
 from spec_compiler.specs.types import Layout, NonNegativeFloat, OpenRate, Rate, Seed, ShapeField
+
+if TYPE_CHECKING:
+    from spec_compiler.specs.regularizers import Regularizer
 
 
 class Noise(LayerSpec):
@@ -145,8 +147,10 @@ class ActivityRegularization(LayerSpec):
     supports_masking: ClassVar[bool] = True
 
     @property
-    def activity_regularizer(self) -> L1L2:
+    def activity_regularizer(self) -> "Regularizer":
         """The penalty."""
+        from spec_compiler.specs.regularizers import L1L2
+
         return L1L2(l1=self.l1, l2=self.l2)
 
     def layout(self, rank: int) -> Layout:
