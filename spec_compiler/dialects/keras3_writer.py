@@ -1,6 +1,8 @@
 """Writes a model as Keras 3.15 does: what `keras.models.model_from_json` loads, and would write itself.
 
-Layers that Keras 3 does not have are written under their names, which it refuses; so it does names with a `/` in them.
+A document of Keras 3 comes back key for key, but for `shared_object_id`: an address in the process that saved a `.keras`,
+which Keras's own `to_json` leaves out. Layers that Keras 3 does not have are written under their names, which it refuses;
+so it does names with a `/` in them.
 """
 
 from __future__ import annotations
