@@ -186,6 +186,7 @@ def _assert_emitted(pair: Pair, lowered: Any, inputs: list[torch.Tensor], expect
     exec(compile(source, "<emitted>", "exec"), emitted.__dict__)
     module = getattr(emitted, class_name(pair.graph.name))()
     found = flat(module(*inputs))
+    # To the last bit, but for LAPACK, whose last bit hangs on where in memory a matrix lies.
+    bound = 1e-6 if pair.case.id.startswith("linalg") else 0.0
     for a, b in zip(found, expected, strict=True):
-        # Not to the last bit: LAPACK's hangs on where in memory a matrix lies.
-        torch.testing.assert_close(a.detach(), b.detach(), rtol=1e-6, atol=1e-6, equal_nan=True, msg=source)
+        torch.testing.assert_close(a.detach(), b.detach(), rtol=bound, atol=bound, equal_nan=True, msg=source)
