@@ -79,7 +79,13 @@ def detect(data: Any, reporter: Reporter) -> Detected | None:
     around.append(data)
     if kind == "keras":
         kind = "tfjs" if "modelTopology" in path else _version(data, around)
-    return Detected(kind, data, path, bare, _origin(kind, around), tuple(around))
+    origin = Origin(
+        kind,
+        _stated(around, "keras_version"),
+        _stated(around, "backend"),
+        document=data if kind == "keras3" and "module" in data else None,
+    )
+    return Detected(kind, data, path, bare, origin, tuple(around))
 
 
 def _kind(data: Any) -> str | None:
@@ -174,10 +180,6 @@ def _layer_marks(layer: dict[str, Any], config: dict[str, Any]) -> Iterator[str]
 
 def _is_policy3(dtype: Any) -> bool:
     return isinstance(dtype, dict) and "DTypePolicy" in str(dtype.get("class_name"))
-
-
-def _origin(dialect: str, around: list[dict[str, Any]]) -> Origin:
-    return Origin(dialect, _stated(around, "keras_version"), _stated(around, "backend"))
 
 
 def _stated(around: list[dict[str, Any]], key: str) -> str | None:

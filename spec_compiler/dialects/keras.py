@@ -23,6 +23,15 @@ RULES = {
 
 def read(found: Detected, reporter: Reporter) -> ModelSpec | None:
     """The model that was detected; None when a fault was reported."""
+    spec = read_untrained(found, reporter)
+    if spec is not None:
+        spec.training = read_training(found, reporter)
+        spec._origin = found.origin
+    return spec
+
+
+def read_untrained(found: Detected, reporter: Reporter) -> ModelSpec | None:
+    """The model alone, without how it is trained and what wrote it; None when a fault was reported."""
     if found.data.get("name") == "Graph" and "node_config" in found.data:
         reporter.report(UNSUPPORTED, "Keras 0's Graph models cannot be read yet", found.path)
         return None
@@ -38,8 +47,4 @@ def read(found: Detected, reporter: Reporter) -> ModelSpec | None:
     if found.bare:
         item.config_path = found.path
     spec = read_model(reader, item)
-    if spec is None or reporter.error_count > before:
-        return None
-    spec.training = read_training(found, reporter)
-    spec._origin = found.origin
-    return spec
+    return None if reporter.error_count > before else spec

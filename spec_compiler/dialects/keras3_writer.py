@@ -1,16 +1,18 @@
 """Writes a model as Keras 3.15 does: what `keras.models.model_from_json` loads, and would write itself.
 
-A document of Keras 3 comes back key for key, but for `shared_object_id`: an address in the process that saved a `.keras`,
-which Keras's own `to_json` leaves out. Layers that Keras 3 does not have are written under their names, which it refuses;
+A document of Keras 3 comes back as it was, key for key, for as long as the model is what it says. Layers that Keras 3 does not have are written under their names, which it refuses;
 so it does names with a `/` in them.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from spec_compiler.diagnostics import Reporter
 from spec_compiler.dialects import hard_sigmoid, masks
 from spec_compiler.dialects.build_config import build_config, inner
+from spec_compiler.dialects.detect import Detected, detect
 from spec_compiler.dialects.typed import Built, Typed, input_shape, typed
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.activation import ReLU
@@ -26,12 +28,36 @@ def write(spec: ModelSpec) -> dict[str, Any]:
 
     Raises SpecError when the model has a fault.
     """
-    document = _Writer(typed(spec)).model(spec)
-    document["compile_config"] = _compile_config(spec)
-    origin = spec.origin if spec.origin is not None and spec.origin.dialect == "keras3" else None
-    document["keras_version"] = (origin and origin.keras_version) or KERAS_VERSION
-    document["backend"] = (origin and origin.backend) or "torch"
+    types = typed(spec)
+    found = _read_from(spec)
+    as_read = found and _as_read(spec, found)
+    if as_read:
+        return as_read
+    document = _Writer(types).model(spec)
+    document["compile_config"] = _compile_config(spec, found)
+    document["keras_version"] = (found and found.origin.keras_version) or KERAS_VERSION
+    document["backend"] = (found and found.origin.backend) or "torch"
     return document | masks.stated(spec)
+
+
+def _read_from(spec: ModelSpec) -> Detected | None:
+    """The Keras 3 document that `spec` was read from, if it was."""
+    if spec.origin is None or spec.origin.document is None:
+        return None
+    found = detect(spec.origin.document, Reporter())
+    return found and replace(found, origin=spec.origin)
+
+
+def _as_read(spec: ModelSpec, found: Detected) -> dict[str, Any] | None:
+    """The document word for word, where reading it again gives `spec` with nothing to remark on."""
+    from spec_compiler.dialects.keras import read_untrained  # the readers, for files alone
+
+    reporter = Reporter()
+    if read_untrained(found, reporter) != spec or reporter.warning_count:
+        return None
+    document: dict[str, Any] = plain(found.data)
+    config = _compile_config(spec, found)
+    return {**document, "compile_config": config} if config or "compile_config" in document else document
 
 
 class _Writer:
@@ -157,14 +183,16 @@ def _array(value: Any) -> dict[str, Any]:
     return {"class_name": value.written_as, "config": {"value": plain(value.values), "dtype": value.dtype}}
 
 
-def _compile_config(spec: ModelSpec) -> dict[str, Any]:
+def _compile_config(spec: ModelSpec, found: Detected | None) -> dict[str, Any]:
     """How the model is trained, as `compile` was called; what a file said stays word for word while it holds."""
     training = spec.training
+    if found is not None and "compile_config" in found.data:
+        from spec_compiler.dialects.training import read_training
+
+        if read_training(found, Reporter()) == training:
+            return plain(found.data["compile_config"])  # type: ignore[no-any-return]
     if training is None:
         return {}
-    own = spec.origin is not None and spec.origin.dialect == "keras3"
-    if own and training._stated is not None and training._resolved == training.__dict__:
-        return training._stated
     return {
         "optimizer": plain(training.optimizer) or "rmsprop",
         "loss": plain(training.loss),

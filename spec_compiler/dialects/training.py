@@ -36,8 +36,6 @@ def read_training(found: Detected, reporter: Reporter) -> TrainingSpec | None:
                 parts[key] = value
     training = TrainingSpec.model_validate(parts)
     training._path = path
-    training._stated = stated
-    training._resolved = dict(training.__dict__)
     return training
 
 

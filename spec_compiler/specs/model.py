@@ -28,7 +28,7 @@ class CallSpec:
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any] = field(default_factory=dict)
-    path: tuple[str | int, ...] = ()
+    path: tuple[str | int, ...] = field(default=(), compare=False)
     """Where in its document the call stands."""
 
 
@@ -47,6 +47,8 @@ class Origin:
     dialect: str
     keras_version: str | None = None
     backend: str | None = None
+    document: dict[str, Any] | None = field(default=None, compare=False, repr=False)
+    """A model in Keras 3's own form, unwrapped, which is written word for word while the model is what it says."""
 
 
 class ModelSpec(LayerSpec):

@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from spec_compiler.diagnostics import show
@@ -110,8 +110,3 @@ class TrainingSpec(SpecObject):
     """What watches the training."""
     fit: FitSpec = Field(default_factory=FitSpec)
     """Batch size, epochs and the like."""
-
-    _stated: dict[str, Any] | None = PrivateAttr(default=None)
-    """What a Keras file says, word for word: written back so as long as nothing has changed."""
-    _resolved: dict[str, Any] = PrivateAttr(default_factory=dict)
-    """The fields as they were made of it."""
