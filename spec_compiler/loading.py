@@ -31,13 +31,14 @@ if TYPE_CHECKING:
 Source = str | os.PathLike[str] | Mapping[str, Any]
 
 _HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
+_METADATA = "keras_metadata.pb"
 
 
 def load_spec(source: Source) -> ModelSpec:
     """The model that a file states, or a mapping in hand, as `json.load` gives it.
 
-    A file is JSON or YAML, of any Keras or in the short form, or a `.keras` archive. Raises SpecError with every
-    fault; its message is what `validate` prints.
+    A file is JSON or YAML, of any Keras or in the short form, a `.keras` archive, or the folder of a SavedModel with
+    its `keras_metadata.pb`. Raises SpecError with every fault; its message is what `validate` prints.
     """
     return _sound(*_load(source))
 
@@ -87,9 +88,14 @@ def _load(source: Source) -> tuple[Reporter, ModelSpec | None]:
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"expected a path or a mapping, got {type(source).__name__}")
     try:
+        metadata = Path(source, _METADATA)
+        if os.path.isfile(metadata):  # noqa: PTH113 (Path's raises where a folder may not be entered)
+            source = metadata
         suffix = Path(source).suffix.lower()
         if suffix in _HDF5:
             raise _refused(source, "the model in an HDF5 file cannot be read yet", "write it out with model.to_json()")
+        if suffix == ".pb":
+            return _read_saved_model(source)
         return _read_archive(source) if suffix == ".keras" else _read(load(source))
     except SpecError as error:
         return _failed(error)
@@ -118,6 +124,12 @@ def _read_archive(path: str | os.PathLike[str]) -> tuple[Reporter, ModelSpec | N
     if spec is not None and spec.origin is not None and spec.origin.keras_version is None:
         spec._origin = replace(spec.origin, keras_version=_version(read_member(path, "metadata.json")))
     return reporter, spec
+
+
+def _read_saved_model(metadata: str | os.PathLike[str]) -> tuple[Reporter, ModelSpec | None]:
+    from spec_compiler.source.saved_metadata import read_root
+
+    return _read(parse(read_root(metadata), f"{os.fspath(metadata)}!root", "json"))
 
 
 def _version(metadata: bytes | None) -> str | None:

@@ -75,9 +75,9 @@ UNREADABLE_FILE = _code("""SC010 unreadable-file
 EMPTY_DOCUMENT = _code("""SC011 empty-document
     The file holds nothing but white space or comments, so there is no model to read. Was the file saved?""")
 BAD_ARCHIVE = _code("""SC012 bad-archive
-    A `.keras` or HDF5 file is damaged or is built like none that Keras writes: a member named twice,
-    encrypted, linked, compressed by an unusual method, or larger than it says. Save the model again from
-    Keras.""")
+    A `.keras` or HDF5 file, or a SavedModel's `keras_metadata.pb`, is damaged or is built like none that
+    Keras writes: a member named twice, encrypted, linked, compressed by an unusual method, or larger than
+    it says. Save the model again from Keras.""")
 
 UNKNOWN_LAYER = _code("""SC101 unknown-layer
     No layer has this name. Layers are looked up in a closed table by their Keras class name (`Dense`,

@@ -35,6 +35,10 @@ def read_untrained(found: Detected, reporter: Reporter) -> ModelSpec | None:
     if found.data.get("name") == "Graph" and "node_config" in found.data:
         reporter.report(UNSUPPORTED, "Keras 0's Graph models cannot be read yet", found.path)
         return None
+    if found.dialect == "keras2":
+        from spec_compiler.dialects.json_types import opened
+
+        found = opened(found)
     before = reporter.error_count
     rules = RULES[found.dialect]
     if found.dialect in ("keras0", "keras1"):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _PARTS = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
 _OLD_OPTIMIZER_ARGUMENTS = {"lr": "learning_rate"}
+# tf.keras registered the optimizers that it got in 2.11 this way, in SavedModels.
+_NEW_OPTIMIZERS = "Custom>"
 _SILENT_OPTIMIZER_ARGUMENTS = ("jit_compile", "is_legacy_optimizer", "is_mixed_precision", "schedule_decay")
 
 
@@ -78,6 +80,8 @@ def _optimizer(value: dict[str, Any]) -> dict[str, Any]:
     if "class_name" not in value and isinstance(value.get("name"), str):
         # Keras 0 and 1: the class stands beside its arguments.
         value = {"class_name": value["name"], "config": {k: v for k, v in value.items() if k != "name"}}
+    if isinstance(value.get("class_name"), str):
+        value = {**value, "class_name": value["class_name"].removeprefix(_NEW_OPTIMIZERS)}
     config = value.get("config")
     if not isinstance(config, dict):
         return value
