@@ -56,6 +56,18 @@ class Call:
         calls = [self.node, *(node for node in self._lowering.graph.nodes if node.layer is self.node.layer)]
         return any(node.masks[:1] not in ([], [None]) for node in calls)
 
+    def lengths(self, dims: Shape) -> Shape:
+        """`dims`, lengths of the input's axes, as far as the layer's one module may know them.
+
+        It serves every call of the layer: where these have inputs of several shapes, no length is known.
+        """
+        return dims if self._shapes_agree() else (None,) * len(dims)
+
+    def _shapes_agree(self) -> bool:
+        """Whether every call of the layer in the model has inputs of one shape."""
+        calls = [node for node in self._lowering.graph.nodes if node.layer is self.node.layer]
+        return len({tuple(value.shape for value in node.inputs) for node in calls}) == 1
+
     @property
     def training(self) -> bool | None:
         """The call's own `training` argument; None: the module's mode decides."""
@@ -210,6 +222,9 @@ class InnerCall(Call):
             self.node.outputs.append(Value(self.node.name, self.node, i, out, layer.output_dtype(value.dtype)))
         if len(shape) > 2 and layer.layout(len(shape)) == "channels_first":
             self.node.layout = "channels_first"
+
+    def _shapes_agree(self) -> bool:
+        return self.outer._shapes_agree()
 
     @property
     def trainable(self) -> bool:

@@ -47,16 +47,24 @@ def convolution(
     layer: Windowed, call: Call, x: Any, channels: int | None, filters: int, groups: int, bias: bool
 ) -> tuple[ModuleExpr, Any]:
     """The layer's window as a module of torch, and its input, padded where the module cannot."""
-    dims = layer.spatial_dims(call.shapes[0])
-    padding, x = padded(call, x, dims, layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding)
+    dims = call.lengths(layer.spatial_dims(call.shapes[0]))
+    dilation = effective_dilation(dims, layer.dilation_rate, layer.padding)
+    padding, x = padded(call, x, dims, layer.kernel_size, layer.strides, dilation, layer.padding)
     kwargs = differing({
         "stride": (compact(layer.strides), 1),
         "padding": (padding, 0),
-        "dilation": (compact(layer.dilation_rate), 1),
+        "dilation": (compact(dilation), 1),
         "groups": (groups, 1),
         "bias": (bias, True),
     })  # fmt: skip
     return ModuleExpr(CONV[layer.rank], channels, filters, compact(layer.kernel_size), **kwargs), x
+
+
+def effective_dilation(dims: Shape, dilation: Sequence[int], padding: str) -> tuple[int, ...]:
+    """The dilation, less where the input cannot tell: from so far apart on, one element of a window meets it at most."""
+    if padding == "valid":
+        return tuple(dilation)
+    return tuple(d if n is None else min(d, 4 * n) for n, d in zip(dims, dilation, strict=True))
 
 
 def padded(

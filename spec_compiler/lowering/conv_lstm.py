@@ -9,7 +9,7 @@ from torch import nn
 from torch.fx import Proxy
 
 from spec_compiler.lowering.call import Call
-from spec_compiler.lowering.conv import CONV, compact, differing, kernel_axes, padded
+from spec_compiler.lowering.conv import CONV, compact, differing, effective_dilation, kernel_axes, padded
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.recurrent import activations_of, gate_rate, opened, several
 from spec_compiler.lowering.table import lowers
@@ -27,10 +27,11 @@ def conv_lstm(
 ) -> Proxy | tuple[Proxy, ...]:
     last = not layer.channels_first
     step = layer.of_step(call.shapes[0])
-    dims = layer.spatial_dims(step)
+    dims = call.lengths(layer.spatial_dims(step))
+    dilation = effective_dilation(dims, layer.dilation_rate, layer.padding)
     x = x.movedim(-1, 2) if last else x
-    padding, x = padded(call, x, dims, layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding)
-    run = call.module(_expression(layer, step[layer.channel_axis], padding), _rules(layer))
+    padding, x = padded(call, x, dims, layer.kernel_size, layer.strides, dilation, layer.padding)
+    run = call.module(_expression(layer, step[layer.channel_axis], padding, dilation), _rules(layer))
     x, mask, start, keep = opened(layer, call, x, initial_state, *states)
     if start is not None and last:
         start = [state.movedim(-1, 1) for state in start]
@@ -49,12 +50,12 @@ def conv_lstm(
     return (y, *finals) if layer.return_state else y
 
 
-def _expression(layer: ConvLSTM, channels: int | None, padding: Any) -> ModuleExpr:
+def _expression(layer: ConvLSTM, channels: int | None, padding: Any, dilation: tuple[int, ...]) -> ModuleExpr:
     conv, gates, size = CONV[layer.rank], layer.gates * layer.filters, compact(layer.kernel_size)
     kwargs = differing({
         "stride": (compact(layer.strides), 1),
         "padding": (padding, 0),
-        "dilation": (compact(layer.dilation_rate), 1),
+        "dilation": (compact(dilation), 1),
         "bias": (layer.use_bias, True),
     })  # fmt: skip
     beyond = activations_of(layer)

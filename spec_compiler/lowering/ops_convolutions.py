@@ -8,7 +8,7 @@ from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.call import permuted
-from spec_compiler.lowering.conv import compact, differing, kernel_axes, padded
+from spec_compiler.lowering.conv import compact, differing, effective_dilation, kernel_axes, padded
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering
 from spec_compiler.lowering.table import lowering_of
 from spec_compiler.specs.layers.ops_convolutions import each, pooling_layer, spatial, transposed_layer
@@ -45,6 +45,7 @@ def _convolved(
     """The convolution of `x`, channels first, with torch's kernel."""
     rank = len(dims)
     steps, dilations = each(strides, rank, "strides"), each(dilation, rank, "dilation_rate")
+    dilations = effective_dilation(dims, dilations, padding)
     pads, x = padded(op.call, x, dims, size, steps, dilations, padding)
     stated = differing({
         "stride": (compact(steps), 1),

@@ -9,7 +9,7 @@ from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.call import permuted
-from spec_compiler.lowering.conv import padded
+from spec_compiler.lowering.conv import effective_dilation, padded
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype, with_constants
 from spec_compiler.nn import ops_image as nn_image
 from spec_compiler.specs.layers.ops_convolutions import each
@@ -147,6 +147,7 @@ def ExtractPatches(
     x = x if first else permuted(x, rank + 2, to_keras=False)
     dims = shape[-rank:] if first else shape[-rank - 1 : -1]
     if padding == "same":
+        dilations = effective_dilation(dims, dilations, padding)
         pads, x = padded(op.call, x, dims, window, steps, dilations, padding)
         both = (pads,) * rank if isinstance(pads, int) else pads
         if any(both):

@@ -30,9 +30,12 @@ def average_pooling(layer: AveragePooling, call: Call, x: Proxy) -> Any:
 
 
 def _pool(layer: Pooling, call: Call, x: Proxy, module: type[nn.Module], by_data: Callable[..., Any]) -> Any:
-    windows = list(zip(layer.spatial_dims(call.shapes[0]), layer.pool_size, layer.steps, strict=True))
-    overhangs = [overhang(n, k, s) if layer.padding == "same" else (0, 0) for n, k, s in windows]
-    if None in overhangs:
+    dims, same = call.lengths(layer.spatial_dims(call.shapes[0])), layer.padding == "same"
+    sizes = [effective_size(n, k) if same else k for n, k in zip(dims, layer.pool_size, strict=True)]
+    overhangs = [overhang(n, k, s) if same else (0, 0) for n, k, s in zip(dims, sizes, layer.steps, strict=True)]
+    # torch takes no mean over a volume of windows longer than an axis.
+    too_long = module is nn.AvgPool3d and same and any(k > (n or 1) for n, k in zip(dims, sizes, strict=True))
+    if None in overhangs or too_long:
         return call.function(by_data, x, layer.pool_size, layer.steps)
     found = [pair for pair in overhangs if pair is not None]
     # torch pads both sides alike. With ceil_mode the last window may reach beyond that; but at stride 1 there is no
@@ -42,17 +45,22 @@ def _pool(layer: Pooling, call: Call, x: Proxy, module: type[nn.Module], by_data
     uneven = any(after > before and s > 1 for (before, after), s in zip(found, layer.steps, strict=True))
     whole = not uneven and not any(padding)
     kwargs = differing({
-        "stride": (compact(layer.steps), compact(layer.pool_size)),
+        "stride": (compact(layer.steps), compact(sizes)),
         "padding": (compact(padding), 0),
         "ceil_mode": (uneven, False),
         "count_include_pad": (isinstance(layer, MaxPooling) or whole, True),
     })  # fmt: skip
     if isinstance(layer, MaxPooling):
         kwargs.pop("count_include_pad", None)
-    y = call.module(ModuleExpr(module, compact(layer.pool_size), **kwargs))(x)
+    y = call.module(ModuleExpr(module, compact(sizes), **kwargs))(x)
     if any(first):
         y = y[(slice(None), slice(None), *(slice(1, None) if extra else slice(None) for extra in first))]
     return y
+
+
+def effective_size(n: int | None, size: int) -> int:
+    """The size of a centred window, less where the input cannot tell: of twice its length, each window holds all of it."""
+    return size if n is None else min(size, 2 * n)
 
 
 def overhang(n: int | None, size: int, stride: int) -> tuple[int, int] | None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import torch
 from keras import layers
 
+from spec_compiler import emit
+from spec_compiler.lowering.names import class_name
+from spec_compiler.models import Model
 from tests.models.oracle import check_model
 
 rng = np.random.default_rng(0)
@@ -24,6 +28,37 @@ def test_layer_called_twice_matches_keras():
     a, b = keras.Input((4,)), keras.Input((4,))
     shared = layers.Dense(3, activation="tanh")
     check_model(keras.Model([a, b], layers.Concatenate()([shared(a), shared(b)])), [floats(5, 4), floats(5, 4)])
+
+
+SHARED_ON_TWO_LENGTHS = {
+    "Conv1D": lambda: layers.Conv1D(2, 3, strides=2, padding="same"),
+    "SeparableConv1D": lambda: layers.SeparableConv1D(2, 4, strides=3, padding="same"),
+    "dilated": lambda: layers.Conv1D(2, 3, dilation_rate=30, padding="causal"),
+    "MaxPooling1D": lambda: layers.MaxPooling1D(3, strides=2, padding="same"),
+    "AveragePooling1D": lambda: layers.AveragePooling1D(13, strides=1, padding="same"),
+    "SpectralNormalization": lambda: layers.SpectralNormalization(layers.Conv1D(2, 3, strides=2, padding="same")),
+}
+"""Layers that pad differently for 5 steps than for 6."""
+
+
+@pytest.mark.parametrize("kind", SHARED_ON_TWO_LENGTHS)
+def test_layer_called_on_two_lengths_matches_keras(kind):
+    a, b = keras.Input((5, 4)), keras.Input((6, 4))
+    shared = SHARED_ON_TWO_LENGTHS[kind]()
+    y, z = (layers.Dense(2)(shared(x)) for x in (a, b))
+    model = check_model(keras.Model([a, b], [y, z]), [floats(3, 5, 4), floats(3, 6, 4)])
+    assert_source_agrees(model, floats(3, 5, 4), floats(3, 6, 4))
+
+
+def assert_source_agrees(model: Model, *inputs: np.ndarray) -> None:
+    """The emitted file gives the module's outputs to the last bit."""
+    emitted: dict[str, object] = {"__name__": "emitted"}
+    exec(emit(model.spec), emitted)
+    module = emitted[class_name(model.name)]()
+    module.load_state_dict(model.module.state_dict())
+    tensors = [torch.from_numpy(x) for x in inputs]
+    for ours, theirs in zip(module.eval()(*tensors), model.module.eval()(*tensors), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_nested_model_with_two_outputs_called_twice_matches_keras():
