@@ -43,6 +43,18 @@ def load_spec(source: Source) -> ModelSpec:
     return _sound(*_load(source))
 
 
+def load_reporting(source: Source) -> tuple[ModelSpec, Reporter]:
+    """The same as `load_spec`, with the reporter that knows the places in the file, for what is found later."""
+    reporter, spec = _load(source)
+    return _sound(reporter, spec), reporter
+
+
+def parse_reporting(text: str | bytes, name: str = "<string>") -> tuple[ModelSpec, Reporter]:
+    """The same as `parse_spec`, with the reporter that knows the places in the text."""
+    reporter, spec = _parse(text, name)
+    return _sound(reporter, spec), reporter
+
+
 def parse_spec(text: str | bytes, name: str = "<string>") -> ModelSpec:
     """The model that a text of JSON or YAML states; raises SpecError with every fault, `name` standing for the text."""
     return _sound(*_parse(text, name))

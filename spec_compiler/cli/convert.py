@@ -20,10 +20,11 @@ def command(source: str, target: str, dialect: str, form: str | None) -> None:
 
     IN is a model file, or `-` for standard input; OUT is a file, or `-` for standard output. keras3 is what today's
     Keras loads, keras2 what Keras 2 and tf_keras load. Without --json and --yaml the ending of OUT decides. A file there
-    is replaced, once all is well. Weights are not converted.
+    is replaced, once all is well. Names that Keras 3 makes us change, layers that it does not have, and what reading warns
+    of are said on standard error. Weights are not converted.
     """
-    from spec_compiler.cli.files import check_writable, checked, load, write
-    from spec_compiler.dialects.write import to_json, to_yaml
+    from spec_compiler.cli.files import check_writable, checked, load_reporting, write
+    from spec_compiler.dialects.write import as_json, as_yaml, document
 
     form = form or _form(target, dialect)
     if target != "-":
@@ -32,9 +33,12 @@ def command(source: str, target: str, dialect: str, form: str | None) -> None:
             raise click.UsageError(
                 f"'{target}' is the file that is read: name another, since what is converted loses comments"
             )
-    spec = load(source)
-    checked(spec)
-    write(to_yaml(spec, dialect) if form == "yaml" else to_json(spec, dialect, indent=2), target)
+    spec, reporter = load_reporting(source)
+    checked(spec, reporter)
+    written = document(spec, dialect, reporter)
+    write(as_yaml(written, dialect) if form == "yaml" else as_json(written, indent=2), target)
+    for warning in reporter.result().warnings:
+        click.echo(warning.render(), err=True)
 
 
 def _form(target: str, dialect: str) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from spec_compiler import loading
 from spec_compiler.diagnostics import Reporter
-from spec_compiler.loading import load_spec, parse_spec
 from spec_compiler.source import LIMITS
 
 if TYPE_CHECKING:
@@ -21,15 +21,22 @@ if TYPE_CHECKING:
 def load(file: str) -> ModelSpec:
     """The model in `file`, or on standard input for `-`; raises SpecError with every fault."""
     if file == "-":
-        return parse_spec(sys.stdin.buffer.read(LIMITS.max_bytes + 1), "<stdin>")
-    return load_spec(file)
+        return loading.parse_spec(sys.stdin.buffer.read(LIMITS.max_bytes + 1), "<stdin>")
+    return loading.load_spec(file)
 
 
-def checked(spec: ModelSpec) -> Graph:
-    """The typed graph of `spec`; raises SpecError with every fault."""
+def load_reporting(file: str) -> tuple[ModelSpec, Reporter]:
+    """The same as `load`, with the reporter that knows the places in the file."""
+    if file == "-":
+        return loading.parse_reporting(sys.stdin.buffer.read(LIMITS.max_bytes + 1), "<stdin>")
+    return loading.load_reporting(file)
+
+
+def checked(spec: ModelSpec, reporter: Reporter | None = None) -> Graph:
+    """The typed graph of `spec`; raises SpecError with every fault. A `reporter` that knows the file gives them places."""
     from spec_compiler.passes import check
 
-    reporter = Reporter()
+    reporter = reporter or Reporter()
     graph = check(spec, reporter)
     reporter.raise_if_errors()
     assert graph is not None

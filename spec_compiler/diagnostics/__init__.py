@@ -118,8 +118,9 @@ DEPRECATED = _code("""SC112 deprecated
     This is read but no longer recommended; the message names what to write today. Nothing is lost by
     waiting.""")
 TRIMMED_NAME = _code("""SC113 trimmed-name
-    A name was changed while reading because no layer can bear it as written. Weights and references follow
-    the name in the message. Rename the layer in the file to silence this.""")
+    A name was changed while reading because no layer can bear it as written, or while writing because the
+    Keras written for takes none such. Weights and references follow the name in the message. Rename the
+    layer in the file to silence this.""")
 
 CYCLE = _code("""SC201 cycle
     Layers feed each other in a circle, so none of them can come first. The message names the circle.

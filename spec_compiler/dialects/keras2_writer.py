@@ -9,6 +9,7 @@ A document of Keras 2 that is read and written again is the same, but for:
 - `input_length` of an Embedding, and `batch_input_shape` of layers that are not the first;
 - spellings: `Functional` for `Model`, a Sequential's config as a mapping, BatchNormalization's `axis` as a list, an
   initializer with its arguments, and its `normal` distribution as `truncated_normal`, which it always was;
+- names that TensorFlow makes no scope of: what is no letter, digit or one of `_.-/>` is written as `_`, with a warning;
 - an initializer that is none of Keras's, of which reading warns: the layer's default stands in its place;
 - how the model is trained, which Keras 2 keeps in HDF5 files alone.
 """
@@ -20,7 +21,9 @@ from typing import Any
 
 from spec_compiler.diagnostics import UNSUPPORTED, Reporter, show
 from spec_compiler.dialects import keras2_words as words
+from spec_compiler.dialects import names
 from spec_compiler.dialects.calls import is_recurrent
+from spec_compiler.dialects.keras3_words import sized_by_padding
 from spec_compiler.dialects.known import holds_operations
 from spec_compiler.dialects.tensorflow import TensorFlowCall, written, written_as
 from spec_compiler.dialects.typed import Typed, input_shape, typed
@@ -44,9 +47,9 @@ KERAS_VERSION = "2.15.0"
 """Whose form this is."""
 
 
-def write(spec: ModelSpec) -> dict[str, Any]:
+def write(spec: ModelSpec, reporter: Reporter) -> dict[str, Any]:
     """Keras 2's document of `spec`; raises SpecError when the model has a fault, or what Keras 2 has no words for."""
-    reporter = Reporter()
+    spec = names.renamed(spec, names.TF_KERAS, reporter)
     document = _Writer(typed(spec), reporter).model(spec)
     reporter.raise_if_errors()
     origin = spec.origin if spec.origin is not None and spec.origin.dialect == "keras2" else None
@@ -64,6 +67,8 @@ class _Writer:
         """A layer, or a nested model."""
         if isinstance(layer, ModelSpec):
             return self.model(layer)
+        if type(layer).__name__ == "Deconvolution2D":
+            layer = sized_by_padding(layer)
         if holds_operations(layer.keras_module or ""):
             self._refuse(layer, f"Keras 2 has no operation {layer.class_name} of {layer.keras_module}")
         config = layer.get_config()

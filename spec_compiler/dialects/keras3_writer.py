@@ -1,7 +1,10 @@
 """Writes a model as Keras 3.15 does: what `keras.models.model_from_json` loads, and would write itself.
 
-A document of Keras 3 comes back as it was, key for key, for as long as the model is what it says. Layers that Keras 3 does not have are written under their names, which it refuses;
-so it does names with a `/` in them.
+A document of Keras 3 comes back as it was, key for key, for as long as the model is what it says. Names with a `/`, which
+Keras 3 refuses, are written with `_`. Layers that it does not have (LocallyConnected1D and 2D, Highway, MaxoutDense,
+ParametricSoftplus, SReLU) are written under their names: such a file opens here, and in Keras with a class of that name
+among its `custom_objects`. The writer warns of both. On its torch backend, Keras makes no weights for layers with a `.` in
+their names; those stay, as other backends take them.
 """
 
 from __future__ import annotations
@@ -10,12 +13,12 @@ from dataclasses import replace
 from typing import Any
 
 from spec_compiler.diagnostics import Reporter
-from spec_compiler.dialects import hard_sigmoid, masks
+from spec_compiler.dialects import hard_sigmoid, masks, names
 from spec_compiler.dialects.build_config import build_config, inner
 from spec_compiler.dialects.detect import Detected, detect
+from spec_compiler.dialects.keras3_words import is_lacking, today, warn_of_lacking
 from spec_compiler.dialects.typed import Built, Typed, input_shape, typed
 from spec_compiler.specs.base import LayerSpec
-from spec_compiler.specs.layers.activation import ReLU
 from spec_compiler.specs.model import CallSpec, FunctionalSpec, ModelSpec, Placed, Ref, SequentialSpec, map_refs
 from spec_compiler.specs.serialization import plain, policy, serialize
 
@@ -23,11 +26,17 @@ KERAS_VERSION = "3.15.1"
 """Whose form this is."""
 
 
-def write(spec: ModelSpec) -> dict[str, Any]:
+def write(spec: ModelSpec, reporter: Reporter) -> dict[str, Any]:
     """Keras 3's document of `spec`; `keras_version` and `backend` stand at its end, as Keras 2 had them.
 
-    Raises SpecError when the model has a fault.
+    Warns of what Keras 3 makes us change, and of what it does not have. Raises SpecError when the model has a fault.
     """
+    warn_of_lacking(spec, reporter)
+    return as_it_is(names.renamed(spec, names.KERAS3, reporter))
+
+
+def as_it_is(spec: ModelSpec) -> dict[str, Any]:
+    """The document with every name as it is, whether or not Keras takes it."""
     types = typed(spec)
     found = _read_from(spec)
     as_read = found and _as_read(spec, found)
@@ -68,7 +77,10 @@ class _Writer:
         """A layer with what it was built on; models as such."""
         if isinstance(layer, ModelSpec):
             return self.model(layer)
-        document = serialize(_TODAY.get(type(layer).__name__, _same)(layer))
+        document = serialize(today(layer))
+        if is_lacking(layer):
+            # What `custom_objects` are looked up by.
+            document["registered_name"] = document["class_name"]
         for name, value in document["config"].items():
             if value == hard_sigmoid.NAME:
                 document["config"][name] = hard_sigmoid.written(layer.dtype)
@@ -164,18 +176,6 @@ class _Writer:
         if value is ...:
             return {"class_name": "__ellipsis__", "config": {}}
         return _array(value) if type(value).__name__ == "Array" else value
-
-
-def _thresholded(layer: Any) -> LayerSpec:
-    return ReLU(name=layer.name, trainable=layer.trainable, dtype=layer.dtype, threshold=layer.theta)
-
-
-def _same(layer: LayerSpec) -> LayerSpec:
-    return layer
-
-
-_TODAY = {"ThresholdedReLU": _thresholded}
-"""Layers that Keras 3 states as another."""
 
 
 def _array(value: Any) -> dict[str, Any]:

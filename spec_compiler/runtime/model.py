@@ -252,9 +252,9 @@ class Model(Trainer):
 
     def get_config(self) -> dict[str, Any]:
         """The architecture as Keras 3's config: plain data that `from_config` takes."""
-        from spec_compiler.dialects.write import to_dict
+        from spec_compiler.dialects.write import as_it_is
 
-        config: dict[str, Any] = to_dict(self.spec)["config"]
+        config: dict[str, Any] = as_it_is(self.spec)["config"]
         return config
 
     @classmethod

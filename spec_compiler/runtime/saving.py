@@ -18,6 +18,7 @@ from spec_compiler.diagnostics import (
     Diagnostic,
     SpecError,
 )
+from spec_compiler.dialects.write import as_it_is, as_json
 from spec_compiler.writing import write_atomically
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ TRAINING_KEY = "spec_compiler.training"
 
 def save(model: Model, path: str | Path, overwrite: bool = True) -> None:
     """Write spec, how it was compiled, and weights to `path`, a `.safetensors` file."""
-    metadata = {"format": "pt", SPEC_KEY: model.to_json()}
+    metadata = {"format": "pt", SPEC_KEY: as_json(as_it_is(model.spec))}
     config = _plain_or_none(model.get_compile_config())
     if config is not None:
         metadata[TRAINING_KEY] = config

@@ -68,6 +68,38 @@ def test_what_is_refused_leaves_the_file_there_as_it_was(good: Path, tmp_path: P
     assert json.loads(out.read_text())["class_name"] == "Sequential"
 
 
+def test_what_keras3_does_not_take_is_warned_of_with_its_place(tmp_path: Path) -> None:
+    text = GOOD.replace("Dense: {units: 3}", "{Highway: {}, name: a/b}")
+    out = tmp_path / "out.json"
+    done = run("convert", "-", str(out), text=text)
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        f"wrote {out}",
+        "<stdin>:3:5: warning: layer 'a/b': Keras 3 has no Highway [SC902]",
+        "  help: the file opens in spec_compiler, and in Keras with a class of that name among its custom_objects",
+        "<stdin>:3:5: warning: the name 'a/b' is written as 'a_b': Keras 3 takes none with a '/' [SC113]",
+    ]
+    back = load_spec(out)
+    assert [(type(layer).__name__, layer.name) for layer in back.members()] == [("InputLayer", "x"), ("Highway", "a_b")]
+
+
+def test_names_that_tensorflow_does_not_take_are_changed_for_keras2() -> None:
+    text = GOOD.replace("Dense: {units: 3}", "{Dense: {units: 3}, name: _größer als}")
+    done = run("convert", "-", "-", "--to", "keras2", text=text)
+    assert done.returncode == 0
+    assert "<stdin>:3:5: warning: the name '_größer als' is written as 'layer_gr__er_als': TensorFlow" in done.stderr
+    assert [layer["config"]["name"] for layer in json.loads(done.stdout)["config"]["layers"]] == [
+        "x",
+        "layer_gr__er_als",
+    ]
+
+
+def test_what_is_refused_has_its_place_in_the_file() -> None:
+    text = GOOD.replace("Dense: {units: 3}", "RMSNormalization")
+    done = run("convert", "-", "-", "--to", "keras2", text=text)
+    assert done.returncode == 1 and done.stderr.startswith("<stdin>:3:5: layer 'rms_normalization': Keras 2 has no")
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [

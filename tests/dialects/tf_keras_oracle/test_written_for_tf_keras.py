@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spec_compiler.diagnostics import SpecError
-from spec_compiler.dialects.write import to_json
+from spec_compiler.diagnostics import Reporter, SpecError
+from spec_compiler.dialects.keras2_words import NOT_IN_2
+from spec_compiler.dialects.write import document, to_json
 from spec_compiler.loading import load_spec, validate
 from spec_compiler.lowering.lower import lower_spec
-from spec_compiler.specs.model import ModelSpec
+from spec_compiler.specs import layers as L
+from spec_compiler.specs.model import ModelSpec, SequentialSpec
 from tests.conftest import SHARED
 from tests.dialects.tf_keras_oracle.oracle import assert_close, outputs_of, run, with_weights_of
 from tests.layers.cases import Case, all_cases, one_a_class
@@ -53,6 +56,49 @@ def test_file_written_as_keras2_is_the_same_model_in_tf_keras(path: Path) -> Non
     rng = np.random.default_rng(1)
     arrays = [sample(tensor, rng) for tensor in theirs.inputs]
     assert_close(run(module, arrays), outputs_of(theirs, arrays), rtol=1e-4)
+
+
+def test_layers_that_we_say_keras2_lacks_are_those_that_tf_keras_lacks() -> None:
+    classes = {getattr(L, name).__name__ for name in L.__all__}
+    lacking = {name for name in classes if not hasattr(tf_keras.layers, name)}
+    assert lacking == {name for name in classes if name in NOT_IN_2}
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "a b", "", "a.b", "a:b", "ä", "a\\b", ".a", "/", "_a", "-a", " a", "a>b", ">a", "0"]
+)
+@pytest.mark.parametrize("of_the_model", [False, True])
+def test_names_that_tf_keras_refuses_are_changed_and_no_others(name: str, of_the_model: bool) -> None:
+    layers = [L.InputLayer(batch_shape=(None, 3), name="x"), L.Dense(2, name="dense" if of_the_model else name)]
+    spec = SequentialSpec(layers=layers, name=name if of_the_model else "s")
+    as_it_is = json.dumps(keras2_document(spec)).replace(json.dumps(written_name(spec, of_the_model)), json.dumps(name))
+    try:
+        tf_keras.models.model_from_json(as_it_is).predict(np.zeros((2, 3)), verbose=0)
+        refused = False
+    except Exception:  # of several kinds
+        refused = True
+    assert refused == (written_name(spec, of_the_model) != name)
+    tf_keras.models.model_from_json(json.dumps(keras2_document(spec))).predict(np.zeros((2, 3)), verbose=0)
+
+
+def keras2_document(spec: ModelSpec) -> dict[str, Any]:
+    return document(spec, "keras2", Reporter())
+
+
+def written_name(spec: ModelSpec, of_the_model: bool) -> str:
+    config = keras2_document(spec)["config"]
+    return str(config["name"] if of_the_model else config["layers"][1]["config"]["name"])
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_deconvolution_of_keras1_is_the_layer_that_equals_it(padding: str) -> None:
+    n, size = (3, 4), ((8, 9) if padding == "valid" else (5, 7))
+    old = L.Deconvolution2D(2, (3, 3), (2, 2), padding, output_shape=(None, *size, 2), name="old")
+    layers = [L.InputLayer(batch_shape=(None, *n, 3), name="x"), old]
+    spec = SequentialSpec(layers=layers, name="s")
+    theirs = tf_keras.models.model_from_json(json.dumps(keras2_document(spec)))
+    arrays = [np.random.default_rng(0).normal(size=(2, *n, 3)).astype("float32")]
+    assert_close(run(with_weights_of(theirs, lower_spec(spec)), arrays), outputs_of(theirs, arrays))
 
 
 def names(layers: Iterable[Any]) -> list[tuple[str, str]]:

@@ -27,7 +27,7 @@ import yaml
 
 from spec_compiler import ops
 from spec_compiler.diagnostics import Reporter
-from spec_compiler.dialects.keras3_writer import write
+from spec_compiler.dialects.keras3_writer import as_it_is
 from spec_compiler.dialects.read import read_data
 from spec_compiler.ir import Graph, values_in
 from spec_compiler.passes import check
@@ -177,7 +177,7 @@ def make_pair(case: Case) -> Pair:
     assert spec is not None, [d.render() for d in reporter.diagnostics]
     graph = check(spec, reporter)
     assert graph is not None, [d.render() for d in reporter.diagnostics]
-    return Pair(case, arrays, operands, model, document, graph, write(spec))
+    return Pair(case, arrays, operands, model, document, graph, as_it_is(spec))
 
 
 def types_of(case: Case, arrays: list[np.ndarray[Any, Any]]) -> list[tuple[tuple[int | None, ...], str]]:
