@@ -14,7 +14,7 @@ from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import conv as nn_conv
-from spec_compiler.specs.layers.conv import BaseConv, Windowed
+from spec_compiler.specs.layers.conv import BaseConv, Windowed, effective_dilation
 from spec_compiler.specs.shapes import Shape
 
 CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -58,13 +58,6 @@ def convolution(
         "bias": (bias, True),
     })  # fmt: skip
     return ModuleExpr(CONV[layer.rank], channels, filters, compact(layer.kernel_size), **kwargs), x
-
-
-def effective_dilation(dims: Shape, dilation: Sequence[int], padding: str) -> tuple[int, ...]:
-    """The dilation, less where the input cannot tell: from so far apart on, one element of a window meets it at most."""
-    if padding == "valid":
-        return tuple(dilation)
-    return tuple(d if n is None else min(d, 4 * n) for n, d in zip(dims, dilation, strict=True))
 
 
 def padded(

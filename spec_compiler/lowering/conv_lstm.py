@@ -9,13 +9,14 @@ from torch import nn
 from torch.fx import Proxy
 
 from spec_compiler.lowering.call import Call
-from spec_compiler.lowering.conv import CONV, compact, differing, effective_dilation, kernel_axes, padded
+from spec_compiler.lowering.conv import CONV, compact, differing, kernel_axes, padded
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.recurrent import activations_of, gate_rate, opened, several
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import recurrent as nn_recurrent
 from spec_compiler.nn.activations import sparsemax
+from spec_compiler.specs.layers.conv import effective_dilation
 from spec_compiler.specs.layers.conv_lstm import ConvLSTM
 
 _ALONG_AN_AXIS = (nn.Softmax, nn.LogSoftmax, sparsemax)

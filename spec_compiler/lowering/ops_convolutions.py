@@ -8,9 +8,10 @@ from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.call import permuted
-from spec_compiler.lowering.conv import compact, differing, effective_dilation, kernel_axes, padded
+from spec_compiler.lowering.conv import compact, differing, kernel_axes, padded
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering
 from spec_compiler.lowering.table import lowering_of
+from spec_compiler.specs.layers.conv import effective_dilation
 from spec_compiler.specs.layers.ops_convolutions import each, pooling_layer, spatial, transposed_layer
 from spec_compiler.specs.shapes import Shape
 

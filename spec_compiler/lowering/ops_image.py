@@ -9,9 +9,10 @@ from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.call import permuted
-from spec_compiler.lowering.conv import effective_dilation, padded
+from spec_compiler.lowering.conv import padded
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype, with_constants
 from spec_compiler.nn import ops_image as nn_image
+from spec_compiler.specs.layers.conv import effective_dilation
 from spec_compiler.specs.layers.ops_convolutions import each
 from spec_compiler.specs.layers.ops_image import around, axes_of, patch_of
 from spec_compiler.specs.layers.ops_types import Array, axes_in

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from spec_compiler.diagnostics import BUDGET_EXCEEDED, Reporter, show
-from spec_compiler.ir import Graph, Node
+from spec_compiler.ir import Graph, Node, Value, build_graph, map_values
+from spec_compiler.passes.infer_shapes import infer_shapes
+from spec_compiler.specs.authoring import shape_arguments
 from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +21,13 @@ class Budget:
     params: int = 10**11
     """Weights, those of layers called twice counted once."""
     activations: int = 10**11
-    """Outputs of all layers for one sample, unknown sizes counted as 1."""
+    """Outputs of all layers for one sample, and what is made on the way to them; unknown sizes counted as 1."""
 
 
 def check_budget(graph: Graph, reporter: Reporter, budget: Budget) -> None:
     """Report the layer that takes the most, when all of them together take more than the budget."""
+    if any(_says_its_types(node.layer) for _, node in _nodes(graph)):
+        graph = _of_one_sample(graph)
     batches = {value.shape[0] for value in graph.inputs if value.shape}
     params: dict[int, tuple[LayerSpec, int]] = {}
     activations: dict[int, tuple[LayerSpec, int]] = {}
@@ -30,7 +35,8 @@ def check_budget(graph: Graph, reporter: Reporter, budget: Budget) -> None:
         layer = node.layer
         params[id(layer)] = layer, sum(variable.size for variable in owner.variables.get(id(layer), ()))
         before = activations.get(id(layer), (layer, 0))[1]
-        activations[id(layer)] = layer, before + sum(_elements(value.shape, batches) for value in node.outputs)
+        shapes = [*(value.shape for value in node.outputs), *_intermediates(node)]
+        activations[id(layer)] = layer, before + sum(_elements(shape, batches) for shape in shapes)
     _check("parameters", params, budget.params, "--max-params", reporter)
     _check("activations a sample", activations, budget.activations, "--max-activations", reporter)
 
@@ -41,6 +47,36 @@ def _nodes(graph: Graph) -> Iterator[tuple[Graph, Node]]:
             yield graph, node
         else:
             yield from _nodes(node.body)
+
+
+def _says_its_types(layer: LayerSpec) -> bool:
+    """Whether the layer is an operation, which may turn a batch of unknown size into axes of unknown lengths."""
+    return type(layer).output_types is not LayerSpec.output_types
+
+
+def _of_one_sample(graph: Graph) -> Graph:
+    """The graph with every size that hangs on the batch's known; as it is, where it cannot take one sample."""
+    reporter = Reporter()
+    single = build_graph(graph.spec, reporter)
+    if single is None:
+        return graph
+    for value in single.inputs:
+        value.shape = value.shape and (value.shape[0] or 1, *value.shape[1:])
+    infer_shapes(single, reporter)
+    return graph if reporter.error_count else single
+
+
+def _intermediates(node: Node) -> list[Shape]:
+    """Shapes of what the layer makes on the way to its outputs; [] where these are unknown."""
+    layer = node.layer
+    if type(layer).intermediates is LayerSpec.intermediates or any(value.shape is None for value in node.outputs):
+        return []
+    kwargs = shape_arguments(layer, node.kwargs)
+    return layer.intermediates(*map_values(_shape, node.args), **map_values(_shape, kwargs))
+
+
+def _shape(value: Value) -> Shape | None:
+    return value.shape
 
 
 def _elements(shape: tuple[int | None, ...] | None, batches: set[int | None]) -> int:

@@ -192,6 +192,13 @@ class LayerSpec(SpecObject):
         """
         return None
 
+    def intermediates(self, *inputs: Any, **kwargs: Any) -> list[Shape]:
+        """Shapes of what is made on the way to the output and may be larger than it and the weights: scores of attention.
+
+        Called as `infer_shape` is, once that has passed. The budget counts them.
+        """
+        return []
+
     def variables(self, *inputs: Any, **kwargs: Any) -> list[Variable]:
         """The weights that inputs of these shapes give the layer, in the order of Keras's `get_weights()`."""
         return []

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+from typing import Any
 
-from spec_compiler import parse_spec
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from spec_compiler import lower, parse_spec
 from spec_compiler.diagnostics import Reporter
 from spec_compiler.passes import check
 from spec_compiler.passes.check_budget import Budget
@@ -26,6 +32,10 @@ def faults(item: str, budget: Budget) -> list[str]:
         # These have a first axis that is no batch.
         ("{ops.linspace: {num: 300, axis: 0}, with: {start: 0.0, stop: {from: x}}}", 1_200),
         ("ops.reshape: {newshape: [50, 2]}", 100),
+        # Their first axis is the batch's times something, or more than it.
+        ("ops.tile: {repeats: [1000, 1]}", 4_000),
+        ("ops.repeat: {repeats: 1000}", 4_000),
+        ("ops.pad: {pad_width: [[500, 499], [0, 0]]}", 4_000),
     ],
 )
 def test_activations_are_those_of_a_sample(item: str, count: int) -> None:
@@ -33,6 +43,63 @@ def test_activations_are_those_of_a_sample(item: str, count: int) -> None:
     assert faults(item, Budget(activations=count)) == []
     (message,) = faults(item, Budget(activations=count - 1))
     assert f"{count:,} activations" in message
+
+
+def test_what_follows_an_operation_is_counted_with_the_rows_that_it_makes_of_a_sample() -> None:
+    text = "inputs: {x: [1000]}\nlayers: [ops.reshape: {newshape: [-1, 1]}, Dense: {units: 500}]\n"
+    assert counted(text) == 1_000 + 1_000 * 500
+
+
+def counted(text: str) -> int:
+    """The activations that the budget counts."""
+    reporter = Reporter()
+    check(parse_spec(text), reporter, Budget(activations=0))
+    (message,) = [d.message for d in reporter.diagnostics]
+    found = re.match(r"the model has ([\d,]+) activations", message)
+    assert found
+    return int(found[1].replace(",", ""))
+
+
+@pytest.mark.parametrize(
+    ("shape", "item"),
+    [
+        ([40, 3], "Conv1D: {filters: 1, kernel_size: 200, padding: same}"),
+        ([10, 1], "Conv1D: {filters: 1, kernel_size: 4, dilation_rate: 1000000, padding: causal}"),
+        ([20, 8, 3], "SeparableConv2D: {filters: 1, kernel_size: 2, depth_multiplier: 50}"),
+        ([30, 9, 2], "TimeDistributed: {layer: {SeparableConv1D: {filters: 1, kernel_size: 1, depth_multiplier: 50}}}"),
+        ([30, 12, 2], "ConvLSTM1D: {filters: 3, kernel_size: 1, padding: same}"),
+        ([60, 2], "LSTM: {units: 6}"),
+        ([60, 2], "GRU: {units: 6, activation: relu}"),
+        ([60, 2], "Bidirectional: {layer: {SimpleRNN: {units: 20}}}"),
+        ([60, 2], "RNN: {cell: [{GRUCell: {units: 5}}, {LSTMCell: {units: 6}}]}"),
+        ([60, 2], "{MultiHeadAttention: {num_heads: 3, key_dim: 90}, from: [x, x]}"),
+        ([60, 2], "{MultiHeadAttention: {num_heads: 3, key_dim: 2, value_dim: 3}, from: [x, x]}"),
+        ([60, 2], "{MultiHeadAttention: {num_heads: 3, key_dim: 2, dropout: 0.5}, from: [x, x]}"),
+        ([60, 2], "{MultiHeadAttention: {num_heads: 3, key_dim: 2, sliding_window: 4}, from: [x, x]}"),
+        ([60, 2], "{GroupQueryAttention: {num_query_heads: 4, num_key_value_heads: 2, head_dim: 70}, from: [x, x]}"),
+        ([60, 2], "{Attention: {score_mode: dot}, from: [x, x]}"),
+        ([60, 9], "{Attention: {score_mode: concat}, from: [x, x]}"),
+        ([60, 9], "{AdditiveAttention: {use_scale: false}, from: [x, x]}"),
+    ],
+)
+def test_what_is_made_on_the_way_is_counted(shape: list[int], item: str) -> None:
+    text = f"inputs: {{x: {shape}}}\nlayers:\n  - {item}\n"
+    module = lower(parse_spec(text))
+    with Largest() as largest:
+        module.train()(torch.rand(1, *shape))
+    assert largest.size <= counted(text)
+
+
+class Largest(TorchDispatchMode):
+    """While it lasts, keeps how many elements the largest tensor made has."""
+
+    size = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor) and leaf.is_floating_point()]
+        self.size = max([self.size, *(t.untyped_storage().nbytes() // t.element_size() for t in made)])
+        return result
 
 
 def test_weights_are_counted_once() -> None:

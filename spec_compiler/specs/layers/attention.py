@@ -74,6 +74,21 @@ class ProjectedAttention(LayerSpec):
                 found.append(Variable(f"{name}/bias", shape[inputs:], *bias))
         return found
 
+    def intermediates(self, query: Shape, value: Shape, key: Shape | None = None, *_: Any, **__: Any) -> list[Shape]:
+        """The projections, and the scores: of all heads where torch cannot do without them, else those that masks take."""
+        axes, key = self.axes(len(query)), key or value
+        stated = self.projections(query, value, key)
+        given = {"query": query, "gate": query, "key": key, "value": value}
+        found = [(*shape[:-1], *stated[name][0][1:]) for name, shape in given.items() if name in stated]
+        (heads, depth), width = stated["query"][0][1:], stated["value"][0][-1]
+        others = tuple(n for i, n in enumerate(query[:-1]) if i not in axes)
+        steps = (*(query[i] for i in axes), *(value[i] for i in axes))
+        return [*found, (*others, heads if self.dropout or depth != width else 1, *steps)]
+
+    def axes(self, rank: int) -> tuple[int, ...]:
+        """The axes attention runs over, for inputs of `rank`."""
+        raise NotImplementedError
+
     def check_shapes(self, query: Shape, value: Shape, key: Shape) -> None:
         """Raise ShapeError unless the three can meet."""
         name = type(self).__name__

@@ -30,6 +30,17 @@ class UnprojectedAttention(LayerSpec):
         out = (*query[:-1], value[-1])
         return [out, (*query[:-1], key[-2])] if return_attention_scores else out
 
+    def intermediates(self, inputs: list[Shape], *_: Any, **__: Any) -> list[Shape]:
+        """The scores, and where they are sums over features, what these are sums of."""
+        query, key = inputs[0], inputs[-1]
+        scores = (*query[:-1], key[-2])
+        return [(*scores, query[-1])] if self.scores_are_sums else [scores]
+
+    @property
+    def scores_are_sums(self) -> bool:
+        """Whether a score is a sum over the features of query and key put together, not their product."""
+        return True
+
     def output_mask(self, masked: tuple[bool, ...], **_: Any) -> MaskRule:
         return "first" if masked[:1] == (True,) else "none"
 
@@ -45,6 +56,10 @@ class Attention(UnprojectedAttention):
     """Fraction of the attention scores dropped in training."""
     seed: Seed = None
     """Seed of the dropout."""
+
+    @property
+    def scores_are_sums(self) -> bool:
+        return self.score_mode == "concat"
 
     def variables(self, inputs: list[Shape], *_: Any, **__: Any) -> list[Variable]:
         scale = [Variable("scale", (), Ones())] if self.use_scale else []

@@ -1,5 +1,6 @@
 """Convolutions. Kernels are Keras's: (*kernel_size, channels in per group, filters)."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import model_validator
@@ -87,12 +88,27 @@ class Window(Spatial):
         windows = zip(self.spatial_dims(x), self.kernel_size, self.strides, self.dilation_rate, strict=True)
         return self.with_dims(x, tuple(convolved(n, k, s, d, self.padding) for n, k, s, d in windows), channels)
 
+    def padded_input(self, x: Shape) -> list[Shape]:
+        """Shape of the input with its padding, where it has some."""
+        if self.padding == "valid":
+            return []
+        dims = self.spatial_dims(x)
+        windows = zip(dims, self.kernel_size, effective_dilation(dims, self.dilation_rate, self.padding), strict=True)
+        return [self.with_dims(x, tuple((n or 1) + d * (k - 1) for n, k, d in windows), x[self.channel_axis])]
+
     def forbid_strided_dilation(self) -> None:
         """Raise ValueError when the window is both strided and dilated."""
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
                 f"strides={self.strides} and dilation_rate={self.dilation_rate}: one of the two must be 1 throughout"
             )
+
+
+def effective_dilation(dims: Shape, dilation: Sequence[int], padding: str) -> tuple[int, ...]:
+    """The dilation, less where the input cannot tell: from so far apart on, one element of a window meets it at most."""
+    if padding == "valid":
+        return tuple(dilation)
+    return tuple(d if n is None else min(d, 4 * n) for n, d in zip(dims, dilation, strict=True))
 
 
 class Windowed(Window):
@@ -156,6 +172,9 @@ class BaseConv(Filtered):
 
     def infer_shape(self, x: Shape) -> Shape:
         return activated_shape(self.activation, self.convolved_shape(x, self.filters))
+
+    def intermediates(self, x: Shape, *_: Any, **__: Any) -> list[Shape]:
+        return self.padded_input(x)
 
     def variables(self, x: Shape) -> list[Variable]:
         channels = require_dim(x, self.channel_axis, type(self).__name__)

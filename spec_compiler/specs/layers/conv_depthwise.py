@@ -1,5 +1,7 @@
 """Convolutions of each channel on its own: depthwise, and with a mixing of the channels after it, separable."""
 
+from typing import Any
+
 from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import Variable
 from spec_compiler.specs.initializers import GlorotUniform
@@ -27,6 +29,9 @@ class BaseDepthwise(Windowed):
     """Penalty on the kernel of the single channels, added to the loss."""
     depthwise_constraint: ConstraintField = None
     """What the kernel of the single channels is projected onto after each step."""
+
+    def intermediates(self, x: Shape, *_: Any, **__: Any) -> list[Shape]:
+        return self.padded_input(x)
 
     def depthwise_channels(self, x: Shape) -> int:
         """Number of channels the kernel of the single channels makes."""
@@ -107,6 +112,10 @@ class SeparableConv(BaseDepthwise):
 
     def infer_shape(self, x: Shape) -> Shape:
         return activated_shape(self.activation, self.convolved_shape(x, self.filters))
+
+    def intermediates(self, x: Shape, *_: Any, **__: Any) -> list[Shape]:
+        """The input with its padding, and the single channels convolved."""
+        return [*super().intermediates(x), self.convolved_shape(x, self.depthwise_channels(x))]
 
     def variables(self, x: Shape) -> list[Variable]:
         shape = (*(1,) * self.rank, self.depthwise_channels(x), self.filters)

@@ -1,6 +1,6 @@
 """Recurrent layers whose matrix products are convolutions. Kernels are Keras's: (*kernel_size, channels, 4 * filters)."""
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 
@@ -66,6 +66,12 @@ class ConvLSTM(Sequence, RecurrentWeights, Window):
 
     def kept_shapes(self, sequences: Shape) -> list[Shape]:
         return [self.step_shape(sequences)] * 2
+
+    def intermediates(self, sequences: Shape, *_: Any, **__: Any) -> list[Shape]:
+        """The input with its padding, and its part of every step's gates."""
+        step = self.of_step(sequences)
+        found = [*self.padded_input(step), self.convolved_shape(step, self.gates * self.filters)]
+        return [(shape[0], sequences[1], *shape[1:]) for shape in found]
 
     def variables(self, sequences: Shape, *_: object, **__: object) -> list[Variable]:
         channels = require_dim(self.of_step(sequences), self.channel_axis, type(self).__name__)

@@ -183,6 +183,11 @@ class Deconvolution2D(Conv2DTranspose):
                 raise ShapeError(f"an output of length {m} comes from an axis of length {own}, got {show(x)}")
         return activated_shape(self.activation, self.with_dims(x, tuple(m for m, _ in self.sizes()), self.filters))
 
+    def intermediates(self, x: Shape, *_: Any, **__: Any) -> list[Shape]:
+        """The whole output, which the stated one is cut from."""
+        windows = zip(self.sizes(), self.windows(), strict=True)
+        return [self.with_dims(x, tuple((n - 1) * w.stride + w.size for (_, n), w in windows), self.filters)]
+
     def crops(self) -> list[tuple[int, int]]:
         found = []
         for (m, n), window in zip(self.sizes(), self.windows(), strict=True):

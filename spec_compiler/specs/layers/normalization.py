@@ -1,7 +1,7 @@
 """Layers that bring values to mean 0 and variance 1, or to length 1, over some of the axes."""
 
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 
@@ -259,6 +259,9 @@ class SpectralNormalization(LayerSpec):
         if not self.layer.takes_one_input:
             raise ShapeError(f"SpectralNormalization takes a layer of one input, not {type(self.layer).__name__}")
         return self.layer.infer_shape(x)  # type: ignore[no-any-return]
+
+    def intermediates(self, x: Shape, *_: Any, **__: Any) -> list[Shape]:
+        return self.layer.intermediates(x)  # type: ignore[no-any-return]
 
     def variables(self, x: Shape) -> list[Variable]:
         inner: list[Variable] = self.layer.variables(x)

@@ -212,6 +212,10 @@ class Sequence(LayerSpec):
         outputs = (batch, steps, *out[1:]) if self.return_sequences else out
         return [outputs, *kept] if self.return_state else outputs
 
+    def intermediates(self, sequences: Shape, *_: Any, **__: Any) -> list[Shape]:
+        """The gates of every step."""
+        return [(*sequences[:2], cell.gates * cell.units) for cell in self.cells]
+
     def step_shape(self, sequences: Shape) -> Shape:
         """Shape of one step's output: (batch, units)."""
         require_rank(sequences, 3, type(self).__name__)

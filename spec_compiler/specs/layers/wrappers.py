@@ -91,6 +91,9 @@ class Bidirectional(LayerSpec):
         outputs = merged + kept
         return outputs if len(outputs) > 1 else outputs[0]
 
+    def intermediates(self, sequences: Shape, *_: Any, **__: Any) -> list[Shape]:
+        return [shape for layer in self.directions for shape in layer.intermediates(sequences)]
+
     def variables(self, sequences: Shape, *_: Any, **__: Any) -> list[Variable]:
         forward, backward = (layer.variables(sequences) for layer in self.directions)
         return within("forward_layer", self.layer, forward) + within("backward_layer", self.directions[1], backward)
@@ -147,6 +150,10 @@ class TimeDistributed(LayerSpec):
         if isinstance(out, list):
             raise ShapeError(f"TimeDistributed takes a layer of one output, '{self.layer.name}' has {len(out)}")
         return (out[0], x[1], *out[1:])
+
+    def intermediates(self, x: Shape, *_: Any, **__: Any) -> list[Shape]:
+        found = self.layer.intermediates((x[0], *x[2:]))
+        return [(shape[0], x[1], *shape[1:]) for shape in found]
 
     def variables(self, x: Shape, *_: Any) -> list[Variable]:
         return within("", self.layer, self.layer.variables((x[0], *x[2:])))
