@@ -37,7 +37,7 @@ def count(graph: Graph) -> Counts:
 
 def _per_layer(graph: Graph, trainable: bool) -> list[tuple[LayerSpec, Counts]]:
     bodies = {id(node.layer): node.body for node in graph.nodes if node.body is not None}
-    return [(layer, _of_layer(graph, layer, bodies.get(id(layer)), trainable)) for layer in graph.spec.members()]
+    return [(layer, _of_layer(graph, layer, bodies.get(id(layer)), trainable)) for layer in graph.members()]
 
 
 def _of_layer(graph: Graph, layer: LayerSpec, body: Graph | None, trainable: bool) -> Counts:
@@ -73,7 +73,7 @@ def summary(
 
     Raises ValueError when no layer has the name that `layer_range` begins or ends with.
     """
-    shown = _between(graph.spec.members(), layer_range)
+    shown = _between(graph.members(), layer_range)
     headers = ["Layer (type)", "Output Shape", "Param #"]
     branches = _branches(graph)
     if branches:
@@ -156,7 +156,7 @@ def _rows(
         rows.append(row)
         if expand and isinstance(layer, ModelSpec) and nodes and nodes[0].body is not None:
             body = nodes[0].body
-            rows += _rows(body, branches, expand, show_trainable, body.spec.members(), indent + "  ")
+            rows += _rows(body, branches, expand, show_trainable, body.members(), indent + "  ")
     return rows
 
 

@@ -114,9 +114,6 @@ CUSTOM_LAYER = _code("""SC110 custom-layer
 MISSING_SECTION = _code("""SC111 missing-section
     A part that every model has is missing, such as `layers`, or a layer's `class_name` or `config`. Add
     it.""")
-DEPRECATED = _code("""SC112 deprecated
-    This is read but no longer recommended; the message names what to write today. Nothing is lost by
-    waiting.""")
 TRIMMED_NAME = _code("""SC113 trimmed-name
     A name was changed while reading because no layer can bear it as written, or while writing because the
     Keras written for takes none such. Weights and references follow the name in the message. Rename the
@@ -134,7 +131,7 @@ WRONG_OUTPUT_INDEX = _code("""SC204 wrong-output-index
     A reference asks for an output that the layer does not have, as in `dense[1]`. Most layers have one
     output, number 0; a recurrent layer with `return_state` has more.""")
 UNUSED_LAYER = _code("""SC205 unused-layer
-    The layer is not needed for any output, so it takes memory and is never trained. Connect it or remove
+    No output of the model needs the layer, so it is neither run nor trained, and has no weights. Connect it or remove
     it.""")
 WRONG_INPUT_COUNT = _code("""SC206 wrong-input-count
     The layer is given more or fewer inputs than it takes: `Add` wants at least two, `Dense` exactly one.""")
@@ -163,7 +160,8 @@ BUDGET_EXCEEDED = _code("""SC305 budget-exceeded
     The model would need more parameters or activations than the budget allows; nothing was allocated. If it
     is meant, raise `--max-params` or `--max-activations`.""")
 WRONG_DTYPE = _code("""SC306 wrong-dtype
-    The data type does not suit the layer: an `Embedding` wants whole numbers, a float layer no strings.""")
+    The data type does not suit the layer or operation, such as `ops.fft` of whole numbers, or random initial
+    weights in a layer of whole numbers. Cast to another dtype first.""")
 
 BAD_PARAMETER = _code("""SC401 bad-parameter
     A block is called with a parameter it does not have, or `params` is not a mapping of names to defaults.
@@ -199,10 +197,6 @@ UNEXPECTED_WEIGHTS = _code("""SC602 unexpected-weights
 WEIGHT_SHAPE = _code("""SC603 weight-shape
     A stored array has another shape than the variable it is for. Shapes are compared before any data are
     read.""")
-UNSAFE_WEIGHTS = _code("""SC604 unsafe-weights
-    The weight file points outside itself (external storage, external or soft links, virtual datasets) or
-    would need a pickle. Such files are refused unread. Save the weights again as `.weights.h5` or
-    `.safetensors`.""")
 WEIGHT_FORMAT = _code("""SC605 weight-format
     The file is no weight file of a known kind, is damaged, or declares sizes that its bytes do not bear
     out. Known are Keras HDF5, `.keras` and safetensors.""")

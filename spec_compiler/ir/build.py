@@ -11,6 +11,7 @@ from spec_compiler.diagnostics import (
     MISSING_REFERENCE,
     NO_OUTPUT,
     UNREACHABLE_OUTPUT,
+    UNUSED_LAYER,
     WRONG_OUTPUT_INDEX,
     Code,
     Path,
@@ -94,7 +95,7 @@ class _Call:
 
 
 class _Functional:
-    """Builds a functional model's graph; calls are visited from the outputs, so what none needs stays out."""
+    """Builds a functional model's graph; calls are visited from the outputs, then those that none of them needs."""
 
     def __init__(self, spec: FunctionalSpec, unfolding: _Unfolding) -> None:
         self.spec = spec
@@ -105,6 +106,7 @@ class _Functional:
         self.calls: dict[tuple[str, int], _Call] = {}
         self.outputs: dict[Ref, Value] = {}
         self.order: list[Node] = []
+        self._visited: set[tuple[str, int]] = set()
         self._faulty = False
 
     def _report(self, code: Code, message: str, path: Path) -> None:
@@ -123,11 +125,23 @@ class _Functional:
         for ref in refs_in(self.spec.outputs):
             if self._exists(ref, self.spec.path):
                 self._visit(ref)
+        needed = len(self.order)
+        self._unused()
         if self._faulty:
             return None
         outputs = map_refs(self._value, self.spec.outputs)
         taken = map_refs(self._value, self.spec.inputs)
-        return Graph(self.spec, list(self.inputs.values()), outputs, self.order, input_structure=taken)
+        nodes, unused = self.order[:needed], self.order[needed:]
+        return Graph(self.spec, list(self.inputs.values()), outputs, nodes, input_structure=taken, unused=unused)
+
+    def _unused(self) -> None:
+        """Visit what no output needs, for its faults; warn of layers of which no call is needed."""
+        sound = not self._faulty
+        used = {name for name, _ in self._visited}
+        for (name, index), call in self.calls.items():
+            if sound and index == 0 and name not in used:
+                self.reporter.warn(UNUSED_LAYER, f"layer '{name}' leads to no output of the model", call.layer.path)
+            self._visit(Ref(name, index))
 
     def _inputs(self) -> None:
         """The model's inputs, in the order it takes them: InputLayers, or other layers' outputs it was cut at."""
@@ -164,7 +178,7 @@ class _Functional:
     def _visit(self, ref: Ref) -> None:
         """Put the call `ref` needs, and all it needs in turn, in order; depth first, without recursion."""
         key = (ref.layer, ref.node)
-        if ref.layer in self.inputs or self.calls[key].node is not None:
+        if ref.layer in self.inputs or key in self._visited:
             return
         open_calls: dict[tuple[str, int], Iterator[Ref]] = {key: self._needs(key)}
         while open_calls:
@@ -183,10 +197,11 @@ class _Functional:
                 return
             call = self.calls[key]
             if self._exists(need, call.spec.path or call.layer.path) and need.layer not in self.inputs:
-                if self.calls[wanted].node is None:
+                if wanted not in self._visited:
                     open_calls[wanted] = self._needs(wanted)
 
     def _needs(self, key: tuple[str, int]) -> Iterator[Ref]:
+        self._visited.add(key)
         call = self.calls[key].spec
         return refs_in((call.args, call.kwargs))
 

@@ -76,6 +76,8 @@ class Graph:
     nodes: list[Node]
     input_structure: Any = None
     """The inputs as the model takes them: a Value, or a list, tuple or dict of Values."""
+    unused: list[Node] = field(default_factory=list)
+    """Calls that no output needs, in such an order too: checked, and not run."""
     variables: dict[int, list[Variable]] = field(default_factory=dict)
     """The weights of each layer, by `id(layer)`; filled by `infer_shapes`."""
 
@@ -83,6 +85,11 @@ class Graph:
     def name(self) -> str:
         """The model's name."""
         return str(self.spec.name)
+
+    def members(self) -> list[LayerSpec]:
+        """The model's layers, in the document's order, without those that no output needs."""
+        idle = {id(node.layer) for node in self.unused} - {id(node.layer) for node in self.nodes}
+        return [layer for layer in self.spec.members() if id(layer) not in idle]
 
     def __str__(self) -> str:
         lines = [f"graph {self.name}({', '.join(map(_typed, self.inputs))}):"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -16,18 +17,25 @@ from spec_compiler.diagnostics import (
 from spec_compiler.ir import Graph, Node, Value, map_values, values_in
 from spec_compiler.specs.authoring import shape_arguments
 from spec_compiler.specs.base import LayerSpec, Variable
-from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, show
+from spec_compiler.specs.shapes import DTypeError, Shape, ShapeError, TensorType, show
 
 
 def infer_shapes(graph: Graph, reporter: Reporter) -> Graph:
     """`graph` with shapes, dtypes and variables; what hangs on an unknown input, or on a fault, stays unknown."""
-    for node in graph.nodes:
+    _infer(graph, graph.nodes, reporter)
+    if graph.unused:
+        # Of these the faults alone are wanted: a layer that is called nowhere else has no weights in the model.
+        _infer(replace(graph, variables=dict(graph.variables)), graph.unused, reporter)
+    return graph
+
+
+def _infer(graph: Graph, nodes: list[Node], reporter: Reporter) -> None:
+    for node in nodes:
         if all(value.shape is not None for value in node.values):
             if node.body is not None:
                 _infer_nested(node, node.body, reporter)
             else:
                 _infer_layer(graph, node, reporter)
-    return graph
 
 
 def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
@@ -35,7 +43,7 @@ def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
     try:
         types = layer.output_types(*map_values(lambda v: TensorType(v.shape or (), v.dtype), (node.args, node.kwargs)))
     except ShapeError as error:
-        reporter.report(SHAPE_MISMATCH, f"layer '{layer.name}': {error}", layer.path, help=error.help)
+        reporter.report(error.code, f"layer '{layer.name}': {error}", layer.path, help=error.help)
         return
     if types is not None:
         found = types if isinstance(types, list) else [types]
@@ -49,7 +57,7 @@ def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
         out = layer.infer_shape(*args, **kwargs)
         _set_variables(graph, layer, layer.variables(*args, **_accepted(type(layer), kwargs)))
     except ShapeError as error:
-        reporter.report(SHAPE_MISMATCH, f"layer '{layer.name}': {error}", layer.path, help=error.help)
+        reporter.report(error.code, f"layer '{layer.name}': {error}", layer.path, help=error.help)
         return
     dtype = layer.output_dtype(*(value.dtype for value in node.inputs))
     _set_outputs(node, [(shape, dtype) for shape in (out if isinstance(out, list) else [out])], reporter)
@@ -64,7 +72,7 @@ def _set_variables(graph: Graph, layer: LayerSpec, variables: list[Variable]) ->
             variable.initializer.check_shape(variable.shape)
             dtype = variable.dtype or layer.variable_dtype
             if "float" not in dtype and hasattr(variable.initializer, "seed"):
-                raise ShapeError(
+                raise DTypeError(
                     f"its {variable.name} would be drawn at random, and its dtype is {dtype}",
                     help="give the layer a dtype of floats",
                 )

@@ -89,7 +89,7 @@ class Model(Trainer):
     def layers(self) -> list[Any]:
         """The layers in order, nested models as Models; a Sequential's without its InputLayer."""
         self._trace()
-        found = self.spec.members()
+        found = self.graph.members()
         if isinstance(self.spec, SequentialSpec):
             found = [layer for layer in found if not isinstance(layer, InputLayer)]
         return [_as_model(layer) if isinstance(layer, ModelSpec) else layer for layer in found]

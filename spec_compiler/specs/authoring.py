@@ -158,7 +158,7 @@ def _parameters(cls: type[LayerSpec]) -> frozenset[str]:
 
 def call(layer: LayerSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Record a call of `layer` and return its symbolic outputs; raises SpecError when the shapes do not fit."""
-    from spec_compiler.diagnostics import SHAPE_MISMATCH, Diagnostic
+    from spec_compiler.diagnostics import Diagnostic
 
     if not any(True for _ in symbolic_in((args, kwargs))):
         raise TypeError(
@@ -177,7 +177,7 @@ def call(layer: LayerSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
         else:
             out, dtype = types.shape, types.dtype
     except ShapeError as error:
-        raise SpecError([Diagnostic(SHAPE_MISMATCH, f"layer '{layer.name}': {error}", help=error.help)]) from None
+        raise SpecError([Diagnostic(error.code, f"layer '{layer.name}': {error}", help=error.help)]) from None
     return record(layer, LayerCall(args, kwargs), out, dtype)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
+
+from spec_compiler.diagnostics import BAD_RANK, NEGATIVE_SIZE, SHAPE_MISMATCH, UNKNOWN_DIMENSION, WRONG_DTYPE, Code
 
 Shape = tuple[int | None, ...]
 """Batch axis first; None where the length is not known."""
@@ -22,9 +25,35 @@ class TensorType:
 class ShapeError(ValueError):
     """A layer cannot take an input of this shape. `help` says what would do."""
 
+    code: ClassVar[Code] = SHAPE_MISMATCH
+
     def __init__(self, message: str, help: str | None = None) -> None:
         super().__init__(message)
         self.help = help
+
+
+class RankError(ShapeError):
+    """The input has too many or too few axes."""
+
+    code = BAD_RANK
+
+
+class UnknownDimensionError(ShapeError):
+    """A length is not known that must be."""
+
+    code = UNKNOWN_DIMENSION
+
+
+class NothingLeftError(ShapeError):
+    """Nothing would be left of an axis."""
+
+    code = NEGATIVE_SIZE
+
+
+class DTypeError(ShapeError):
+    """The input, or a weight, is of a dtype that the layer does not take."""
+
+    code = WRONG_DTYPE
 
 
 def show(shape: Sequence[int | None]) -> str:
@@ -45,20 +74,22 @@ def product(dims: Iterable[int | None]) -> int | None:
 def require_rank(shape: Shape, rank: int, layer: str) -> None:
     """Raise ShapeError unless `shape` has `rank` axes, batch axis included."""
     if len(shape) != rank:
-        raise ShapeError(f"{layer} takes an input of rank {rank} (batch axis included), got {show(shape)}")
+        raise RankError(f"{layer} takes an input of rank {rank} (batch axis included), got {show(shape)}")
 
 
 def require_min_rank(shape: Shape, rank: int, layer: str) -> None:
     """Raise ShapeError when `shape` has fewer than `rank` axes, batch axis included."""
     if len(shape) < rank:
-        raise ShapeError(f"{layer} takes an input of rank {rank} or more (batch axis included), got {show(shape)}")
+        raise RankError(f"{layer} takes an input of rank {rank} or more (batch axis included), got {show(shape)}")
 
 
 def require_dim(shape: Shape, axis: int, layer: str) -> int:
     """Length of `axis`, which the layer's weights depend on; ShapeError when it is not known."""
     n = shape[axis]
     if n is None:
-        raise ShapeError(f"{layer} needs the length of axis {axis} of its input, which is unknown in {show(shape)}")
+        raise UnknownDimensionError(
+            f"{layer} needs the length of axis {axis} of its input, which is unknown in {show(shape)}"
+        )
     return n
 
 
@@ -70,7 +101,7 @@ def convolved(n: int | None, kernel: int, stride: int, dilation: int, padding: s
         return -(-n // stride)
     window = dilation * (kernel - 1) + 1
     if n < window:
-        raise ShapeError(
+        raise NothingLeftError(
             f"a window of {window} does not fit an axis of length {n}", help="use padding 'same', or a smaller kernel"
         )
     return (n - window) // stride + 1

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ast
 import pickle
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import spec_compiler
+from spec_compiler import diagnostics
 from spec_compiler.diagnostics import (
     CODES,
     CYCLE,
-    DEPRECATED,
+    TRIMMED_NAME,
     UNKNOWN_LAYER,
     Code,
     Diagnostic,
@@ -57,6 +61,14 @@ def test_to_dict_is_json_ready():
     }
 
 
+def test_every_code_is_found_somewhere():
+    package = Path(spec_compiler.__file__).parent
+    code = "\n".join(path.read_text() for path in package.rglob("*.py") if path.parent.name != "diagnostics")
+    names = {name for name, value in vars(diagnostics).items() if isinstance(value, Code)}
+    assert len(names) == len(CODES)
+    assert {name for name in names if not re.search(rf"\b{name}\b", code)} == set()
+
+
 def test_codes_are_fixed_and_explained():
     assert len({code.slug for code in CODES.values()}) == len(CODES)
     for id, code in CODES.items():
@@ -72,18 +84,18 @@ def test_reporter_finds_places_sorts_and_drops_repeats():
     document = parse("a: 1\nb: [2]\n", "f.yaml")
     reporter = Reporter(document)
     reporter.report(CYCLE, "second", ("b", 0))
-    reporter.warn(DEPRECATED, "first", ("a",), on_key=True)
+    reporter.warn(TRIMMED_NAME, "first", ("a",), on_key=True)
     reporter.report(CYCLE, "second", ("b", 0))
     assert reporter.error_count == 1
     assert not reporter.ok
-    assert str(reporter.result()) == "f.yaml:1:1: warning: first [SC112]\nf.yaml:2:5: second [SC201]"
+    assert str(reporter.result()) == "f.yaml:1:1: warning: first [SC113]\nf.yaml:2:5: second [SC201]"
     with pytest.raises(SpecError, match="second"):
         reporter.raise_if_errors()
 
 
 def test_warnings_alone_are_fine():
     reporter = Reporter()
-    reporter.warn(DEPRECATED, "old")
+    reporter.warn(TRIMMED_NAME, "old")
     reporter.raise_if_errors()
     assert reporter.ok
     assert reporter.result().ok
@@ -96,7 +108,7 @@ def test_reporter_stores_a_thousand_and_counts_the_rest():
     reporter = Reporter()
     for number in range(2_500):
         reporter.report(CYCLE, f"m{number}", help=lambda: asked.append(1))
-    reporter.warn(DEPRECATED, "still heard")
+    reporter.warn(TRIMMED_NAME, "still heard")
     report = reporter.result()
     assert len(report.errors) == len(asked) == 1_000
     assert len(report.warnings) == 1

@@ -7,7 +7,7 @@ from pydantic import model_validator
 from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
 from spec_compiler.specs.initializers import GlorotUniform, Zeros
 from spec_compiler.specs.regularizers import Regularizer
-from spec_compiler.specs.shapes import Shape, ShapeError, Shapes, merged, require_dim, show
+from spec_compiler.specs.shapes import RankError, Shape, ShapeError, Shapes, merged, require_dim, show
 from spec_compiler.specs.types import (
     Axes,
     Bool,
@@ -94,7 +94,7 @@ class ProjectedAttention(LayerSpec):
         name = type(self).__name__
         if len(query) < 3 or not len(query) == len(value) == len(key):
             shapes = f"{show(query)}, {show(value)} and {show(key)}"
-            raise ShapeError(f"{name} takes query, value and key of one rank, 3 or more, got {shapes}")
+            raise RankError(f"{name} takes query, value and key of one rank, 3 or more, got {shapes}")
         if any(a is not None and b is not None and a != b for a, b in zip(value[:-1], key[:-1], strict=True)):
             raise ShapeError(f"{name}: a value and a key for each position, got {show(value)} and {show(key)}")
 
@@ -224,7 +224,7 @@ class GroupQueryAttention(ProjectedAttention):
     ) -> Shapes:
         self.check_shapes(query, value, key or value)
         if len(query) != 3:
-            raise ShapeError(f"GroupQueryAttention takes inputs of rank 3 (batch axis included), got {show(query)}")
+            raise RankError(f"GroupQueryAttention takes inputs of rank 3 (batch axis included), got {show(query)}")
         if query[-1] != value[-1]:
             raise ShapeError(f"query and value must have last axes of one length, got {show(query)} and {show(value)}")
         merged(query[0], value[0])

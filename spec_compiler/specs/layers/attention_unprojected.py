@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
 from spec_compiler.specs.initializers import GlorotUniform, Ones
-from spec_compiler.specs.shapes import Shape, ShapeError, Shapes, require_dim, show
+from spec_compiler.specs.shapes import RankError, Shape, ShapeError, Shapes, require_dim, show
 from spec_compiler.specs.types import Bool, Rate, Seed
 
 
@@ -23,7 +23,7 @@ class UnprojectedAttention(LayerSpec):
         query, value, key = (*inputs, inputs[1])[:3]
         if len({len(shape) for shape in inputs}) > 1 or len(query) < 3:
             shapes = ", ".join(map(show, inputs))
-            raise ShapeError(f"{name} takes query, value and key of one rank, 3 or more, got {shapes}")
+            raise RankError(f"{name} takes query, value and key of one rank, 3 or more, got {shapes}")
         for given, other, axes in ((query, key, (-1,)), (value, key, (-2,)), (query, value, range(len(query) - 2))):
             if any(given[i] not in (other[i], None) and other[i] is not None for i in axes):
                 raise ShapeError(f"{name} cannot attend: query {show(query)}, value {show(value)}, key {show(key)}")

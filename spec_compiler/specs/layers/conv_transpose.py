@@ -8,7 +8,7 @@ from pydantic import model_validator
 from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import Variable
 from spec_compiler.specs.layers.conv import Filtered
-from spec_compiler.specs.shapes import Shape, ShapeError, require_dim
+from spec_compiler.specs.shapes import NothingLeftError, Shape, require_dim
 from spec_compiler.specs.types import Padding, Pair, PairFromZero, Single, SingleFromZero, Triple, TripleFromZero
 
 
@@ -59,7 +59,7 @@ class BaseConvTranspose(Filtered):
             return (n - 1) * stride + (max(size, stride) if extra is None else size + extra)
         length = n * stride if extra is None else (n - 1) * stride + size % 2 + extra
         if not length:
-            raise ShapeError(
+            raise NothingLeftError(
                 f"nothing is left of an axis of length {n} under padding 'same' and output_padding {extra}",
                 help="use a larger output_padding, or leave it out",
             )

@@ -7,7 +7,7 @@ from pydantic import model_validator
 from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
 from spec_compiler.specs.initializers import GlorotUniform, RandomUniform, Zeros
-from spec_compiler.specs.shapes import Shape, ShapeError, merged, require_dim, require_min_rank, show
+from spec_compiler.specs.shapes import RankError, Shape, ShapeError, merged, require_dim, require_min_rank, show
 from spec_compiler.specs.types import (
     Activation,
     Bool,
@@ -207,7 +207,7 @@ class Masking(LayerSpec):
 
     def infer_shape(self, x: Shape) -> Shape:
         if len(x) < 2:
-            raise ShapeError(f"Masking takes an input of rank 2 or more (batch axis included), got {show(x)}")
+            raise RankError(f"Masking takes an input of rank 2 or more (batch axis included), got {show(x)}")
         return x
 
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:

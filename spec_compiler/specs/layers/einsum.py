@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, WithJsonSchema, model_validator
 from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import LayerSpec, Variable
 from spec_compiler.specs.initializers import GlorotUniform, Zeros
-from spec_compiler.specs.shapes import Shape, ShapeError, merged, show
+from spec_compiler.specs.shapes import Shape, ShapeError, UnknownDimensionError, merged, show
 from spec_compiler.specs.types import Activation, ConstraintField, InitializerField, PositiveInt, RegularizerField
 
 _EQUATION = re.compile(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?")
@@ -147,7 +147,9 @@ class EinsumDense(LayerSpec):
         for letter in letters:
             length = lengths[letter]
             if length is None:
-                raise ShapeError(f"EinsumDense needs the length of axis '{letter}' of '{self.equation}', got {show(x)}")
+                raise UnknownDimensionError(
+                    f"EinsumDense needs the length of axis '{letter}' of '{self.equation}', got {show(x)}"
+                )
             found.append(length)
         return tuple(found)
 

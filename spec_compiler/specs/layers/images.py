@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from spec_compiler.specs.layers.conv import Spatial
-from spec_compiler.specs.shapes import Shape, ShapeError, show
+from spec_compiler.specs.shapes import Shape, UnknownDimensionError, show
 from spec_compiler.specs.types import Bool, Float, Layout, PositiveInt, Seed, kept_dtype
 
 BoxFormat = Literal[
@@ -45,7 +45,9 @@ class Resized(ImageLayer):
         """Height and width of the input, which must be known."""
         height, width = self.spatial_dims(x)
         if height is None or width is None:
-            raise ShapeError(f"{type(self).__name__} needs the height and width of its input, unknown in {show(x)}")
+            raise UnknownDimensionError(
+                f"{type(self).__name__} needs the height and width of its input, unknown in {show(x)}"
+            )
         return height, width
 
 

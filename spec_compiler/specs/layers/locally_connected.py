@@ -8,7 +8,7 @@ from pydantic import model_validator
 from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import Variable
 from spec_compiler.specs.layers.conv import Filtered
-from spec_compiler.specs.shapes import Shape, ShapeError, convolved, require_dim, show
+from spec_compiler.specs.shapes import Shape, UnknownDimensionError, convolved, require_dim, show
 from spec_compiler.specs.types import Layout, Padding, Pair, Single
 
 
@@ -35,7 +35,7 @@ class LocallyConnected(Filtered):
         dims = self.spatial_dims(x)
         name = type(self).__name__
         if None in dims:
-            raise ShapeError(f"{name} needs the lengths of its input's spatial axes, unknown in {show(x)}")
+            raise UnknownDimensionError(f"{name} needs the lengths of its input's spatial axes, unknown in {show(x)}")
         return tuple(n for n in dims if n is not None)
 
     def places(self, x: Shape) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 from pydantic import model_validator
 
 from spec_compiler.specs.base import LayerSpec, MaskRule
-from spec_compiler.specs.shapes import Shape, ShapeError, merged, normalize_axis, show
+from spec_compiler.specs.shapes import RankError, Shape, ShapeError, merged, normalize_axis, show
 from spec_compiler.specs.types import AxisOrAxes, Bool, Int, Layout
 
 
@@ -157,7 +157,7 @@ class Dot(Merging):
             raise ShapeError(f"Dot takes two inputs, got {len(inputs)}")
         a, b = inputs
         if len(a) < 2 or len(b) < 2:
-            raise ShapeError(f"Dot takes inputs of rank 2 or more (batch axis included), got {_shapes(inputs)}")
+            raise RankError(f"Dot takes inputs of rank 2 or more (batch axis included), got {_shapes(inputs)}")
         i, j = self.axes_of(a, b)
         if 0 in (i, j):
             raise ShapeError("Dot cannot run over axis 0, the batch axis")

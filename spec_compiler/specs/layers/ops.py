@@ -63,7 +63,7 @@ class OpSpec(LayerSpec):
             inputs = operation.bound(args, kwargs, is_type)
             types = operation.call(inputs, self.settings)
         except ShapeError as error:
-            raise ShapeError(f"{self.op}: {error}", error.help) from None
+            raise type(error)(f"{self.op}: {error}", error.help) from None
         for one in types if isinstance(types, list) else [types]:
             _require_bounded(one.shape, self.op)
         return types  # type: ignore[no-any-return]

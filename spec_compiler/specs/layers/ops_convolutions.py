@@ -13,7 +13,7 @@ from spec_compiler.specs.base import LayerSpec, single
 from spec_compiler.specs.layers.ops_arguments import Counts, Sizes
 from spec_compiler.specs.layers.ops_table import Module
 from spec_compiler.specs.layers.ops_types import require_floats, require_numbers, require_one_dtype
-from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, convolved, show
+from spec_compiler.specs.shapes import RankError, Shape, ShapeError, TensorType, convolved, show
 from spec_compiler.specs.types import Layout
 
 op = Module("keras.src.ops.nn")
@@ -27,7 +27,7 @@ def pooling_layer(name: str, rank: int, settings: dict[str, Any]) -> LayerSpec:
     from spec_compiler.specs import layers
 
     if rank not in (3, 4, 5):
-        raise ShapeError(f"it takes a tensor of rank 3, 4 or 5, got rank {rank}")
+        raise RankError(f"it takes a tensor of rank 3, 4 or 5, got rank {rank}")
     settings = {key: value for key, value in settings.items() if value is not None}
     try:
         return getattr(layers, f"{name}ing{rank - 2}D").model_validate(settings)  # type: ignore[no-any-return]
@@ -128,7 +128,7 @@ def each(sizes: Sizes, rank: int, what: str) -> tuple[int, ...]:
 def _require_kernel(inputs: TensorType, kernel: TensorType) -> int:
     rank = len(inputs.shape) - 2
     if rank not in (1, 2, 3):
-        raise ShapeError(f"it takes a tensor of rank 3, 4 or 5, got {show(inputs.shape)}")
+        raise RankError(f"it takes a tensor of rank 3, 4 or 5, got {show(inputs.shape)}")
     if len(kernel.shape) != rank + 2 or None in kernel.shape:
         raise ShapeError(f"the kernel is of rank {rank + 2} and its lengths are known, got {show(kernel.shape)}")
     require_numbers(inputs)

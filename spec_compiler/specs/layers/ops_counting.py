@@ -10,7 +10,7 @@ from typing import Any
 from spec_compiler.specs.layers.ops_arguments import Count, Number, Size
 from spec_compiler.specs.layers.ops_table import Module
 from spec_compiler.specs.layers.ops_types import array_of, axis_in, promoted, require_ints
-from spec_compiler.specs.shapes import ShapeError, TensorType, merged, show
+from spec_compiler.specs.shapes import RankError, ShapeError, TensorType, merged, show
 
 op = Module("keras.src.ops.numpy")
 
@@ -26,7 +26,7 @@ op.each("Size", number_of_elements)
 def Nonzero(x: TensorType) -> list[TensorType]:
     """Where `x` is not zero: the places on each axis."""
     if not x.shape:
-        raise ShapeError("it takes a tensor of rank 1 or more")
+        raise RankError("it takes a tensor of rank 1 or more")
     return [TensorType((None,), "int32")] * len(x.shape)
 
 
@@ -37,7 +37,7 @@ def Bincount(x: TensorType, *, weights: Any = None, minlength: Count = 0, sparse
     if sparse:
         raise ShapeError("sparse tensors cannot be built")
     if len(x.shape) not in (1, 2):
-        raise ShapeError(f"it takes a tensor of rank 1 or 2, got {show(x.shape)}")
+        raise RankError(f"it takes a tensor of rank 1 or 2, got {show(x.shape)}")
     if weights is None:
         return TensorType((*x.shape[:-1], None), "int32")
     found = array_of(weights)

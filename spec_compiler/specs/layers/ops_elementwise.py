@@ -22,7 +22,7 @@ from spec_compiler.specs.layers.ops_types import (
     shape_of,
     together,
 )
-from spec_compiler.specs.shapes import ShapeError, TensorType
+from spec_compiler.specs.shapes import DTypeError, ShapeError, TensorType
 
 op = Module("keras.src.ops.numpy")
 math = Module("keras.src.ops.math")
@@ -108,7 +108,7 @@ def Real(x: TensorType) -> TensorType:
 @op.having("any")
 def Imag(x: TensorType) -> TensorType:
     if x.dtype != "complex64":
-        raise ShapeError(f"it takes complex numbers, got {x.dtype}")
+        raise DTypeError(f"it takes complex numbers, got {x.dtype}")
     return TensorType(x.shape, "float32")
 
 
@@ -123,7 +123,7 @@ def ViewAsComplex(x: TensorType) -> TensorType:
 @math
 def ViewAsReal(x: TensorType) -> TensorType:
     if x.dtype != "complex64":
-        raise ShapeError(f"it takes complex numbers, got {x.dtype}")
+        raise DTypeError(f"it takes complex numbers, got {x.dtype}")
     return TensorType((*x.shape, 2), "float32")
 
 
@@ -209,7 +209,7 @@ op.each("Gcd Lcm", on_integers, "any")
 def Power(x1: Operand, x2: Operand) -> TensorType:
     found = arithmetic_of_numbers(x1, x2)
     if is_int(found.dtype) and isinstance(x2, int) and x2 < 0:
-        raise ShapeError("integers have no negative powers among integers", help="cast them to float32 first")
+        raise DTypeError("integers have no negative powers among integers", help="cast them to float32 first")
     return found
 
 
@@ -285,7 +285,7 @@ def Cast(x: TensorType, *, dtype: DType) -> TensorType:
 @core.having("any")
 def SaturateCast(x: TensorType, *, dtype: DType) -> TensorType:
     if "complex" in x.dtype or "complex" in (dtype or ""):
-        raise ShapeError("complex numbers have no range to be clipped to")
+        raise DTypeError("complex numbers have no range to be clipped to")
     return TensorType(x.shape, dtype or x.dtype)
 
 

@@ -19,7 +19,7 @@ from spec_compiler.specs.layers.ops_types import (
     promoted,
     require_ints,
 )
-from spec_compiler.specs.shapes import ShapeError, TensorType, product, show
+from spec_compiler.specs.shapes import RankError, ShapeError, TensorType, product, show
 
 op = Module("keras.src.ops.numpy")
 
@@ -41,7 +41,7 @@ def Diag(x: TensorType, *, k: int = 0) -> TensorType:
     if len(x.shape) == 1:
         return Diagflat(x, k=k)
     if len(x.shape) != 2:
-        raise ShapeError(f"it takes a tensor of rank 1 or 2, got rank {len(x.shape)}")
+        raise RankError(f"it takes a tensor of rank 1 or 2, got rank {len(x.shape)}")
     return Diagonal(x, offset=k)
 
 
@@ -75,7 +75,7 @@ def Full(fill_value: TensorType, *, shape: Lengths, dtype: DType = None) -> Tens
 def Vander(x: TensorType, *, N: Size | None = None, increasing: bool = False) -> TensorType:
     """Powers of each number: (n,) -> (n, N)."""
     if len(x.shape) != 1:
-        raise ShapeError(f"it takes a tensor of rank 1, got rank {len(x.shape)}")
+        raise RankError(f"it takes a tensor of rank 1, got rank {len(x.shape)}")
     return TensorType((x.shape[0], x.shape[0] if N is None else N), x.dtype)
 
 

@@ -15,7 +15,17 @@ from spec_compiler.specs.layers.ops_types import (
     require_floats,
     require_numbers,
 )
-from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, convolved, merged, product, show
+from spec_compiler.specs.shapes import (
+    NothingLeftError,
+    RankError,
+    Shape,
+    ShapeError,
+    TensorType,
+    convolved,
+    merged,
+    product,
+    show,
+)
 from spec_compiler.specs.types import Layout
 
 op = Module("keras.src.ops.image")
@@ -31,7 +41,7 @@ def axes_of(data_format: str | None) -> tuple[int, int, int]:
 
 def _require_images(images: TensorType) -> None:
     if len(images.shape) not in (3, 4):
-        raise ShapeError(f"it takes an image or a batch of them, a tensor of rank 3 or 4, got {show(images.shape)}")
+        raise RankError(f"it takes an image or a batch of them, a tensor of rank 3 or 4, got {show(images.shape)}")
 
 
 def _with(shape: Shape, lengths: dict[int, int | None]) -> Shape:
@@ -247,7 +257,7 @@ def CropImages(
     }
     lengths: dict[int, int | None] = {axis: images.shape[axis] - a - b for axis, (a, b) in crops.items()}  # type: ignore[operator]
     if any(not n or n < 0 for n in lengths.values()):
-        raise ShapeError(f"nothing is left of images of shape {show(images.shape)}")
+        raise NothingLeftError(f"nothing is left of images of shape {show(images.shape)}")
     return TensorType(_with(images.shape, lengths), images.dtype)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from spec_compiler.specs.layers.ops_arguments import DType, Lengths, Size
 from spec_compiler.specs.layers.ops_table import Module
 from spec_compiler.specs.layers.ops_types import Array, axis_in, broadcast, numbers_in, require_ints, require_numbers
-from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, merged, product, show
+from spec_compiler.specs.shapes import DTypeError, RankError, Shape, ShapeError, TensorType, merged, product, show
 from spec_compiler.specs.types import MAX_SIZE
 
 op = Module("keras.src.ops.numpy")
@@ -236,7 +236,7 @@ def _require_codes(x: TensorType, sparse: bool) -> None:
     if sparse:
         raise ShapeError("sparse tensors cannot be built")
     if "complex" in x.dtype:
-        raise ShapeError(f"it takes the numbers of classes, got {x.dtype}")
+        raise DTypeError(f"it takes the numbers of classes, got {x.dtype}")
 
 
 # Sums by segment.
@@ -250,7 +250,7 @@ def segmented(
     if num_segments is None:
         raise ShapeError("how many segments there are is known only from the data", help="state num_segments")
     if len(segment_ids.shape) != 1 or not data.shape:
-        raise ShapeError("segment_ids are of rank 1, one for each row of data")
+        raise RankError("segment_ids are of rank 1, one for each row of data")
     merged(data.shape[0], segment_ids.shape[0])
     return TensorType((num_segments, *data.shape[1:]), data.dtype)
 

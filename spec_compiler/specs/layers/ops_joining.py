@@ -15,7 +15,7 @@ from spec_compiler.specs.layers.ops_types import (
     together,
     total,
 )
-from spec_compiler.specs.shapes import ShapeError, TensorType, product, show
+from spec_compiler.specs.shapes import RankError, ShapeError, TensorType, UnknownDimensionError, product, show
 
 op = Module("keras.src.ops.numpy")
 core = Module("keras.src.ops.core")
@@ -104,14 +104,14 @@ def Hsplit(x: TensorType, *, indices_or_sections: Counts) -> list[TensorType]:
 @op
 def Vsplit(x: TensorType, *, indices_or_sections: Counts) -> list[TensorType]:
     if len(x.shape) < 2:
-        raise ShapeError("it takes a tensor of rank 2 or more")
+        raise RankError("it takes a tensor of rank 2 or more")
     return Split(x, indices_or_sections=indices_or_sections, axis=0)
 
 
 @op
 def Dsplit(x: TensorType, *, indices_or_sections: Counts) -> list[TensorType]:
     if len(x.shape) < 3:
-        raise ShapeError("it takes a tensor of rank 3 or more")
+        raise RankError("it takes a tensor of rank 3 or more")
     return Split(x, indices_or_sections=indices_or_sections, axis=2)
 
 
@@ -130,7 +130,7 @@ def Unstack(x: TensorType, *, num: Size | None = None, axis: int = 0) -> list[Te
     axis = axis_in(axis, len(x.shape))
     length = x.shape[axis]
     if num is None and length is None:
-        raise ShapeError(
+        raise UnknownDimensionError(
             f"the length of axis {axis} of {show(x.shape)} is unknown", help="state num, how many there are"
         )
     if None not in (num, length) and num != length:

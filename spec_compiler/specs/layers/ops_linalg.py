@@ -9,7 +9,7 @@ from spec_compiler.specs.layers.ops_arguments import Axes, Number, Size
 from spec_compiler.specs.layers.ops_elementwise import float_dtype
 from spec_compiler.specs.layers.ops_table import Module
 from spec_compiler.specs.layers.ops_types import axis_in, reduced, require_one_dtype, some_axes_in, widened
-from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, merged, show
+from spec_compiler.specs.shapes import DTypeError, RankError, Shape, ShapeError, TensorType, merged, show
 
 op = Module("keras.src.ops.linalg")
 math = Module("keras.src.ops.math")
@@ -19,9 +19,9 @@ nn = Module("keras.src.ops.nn")
 
 def _require_matrix(x: TensorType) -> tuple[int | None, int | None]:
     if len(x.shape) < 2:
-        raise ShapeError(f"it takes matrices, tensors of rank 2 or more, got {show(x.shape)}")
+        raise RankError(f"it takes matrices, tensors of rank 2 or more, got {show(x.shape)}")
     if x.dtype not in ("float32", "float64"):
-        raise ShapeError(f"it takes float32 or float64, got {x.dtype}", help="cast it to float32 first")
+        raise DTypeError(f"it takes float32 or float64, got {x.dtype}", help="cast it to float32 first")
     return x.shape[-2], x.shape[-1]
 
 
@@ -134,7 +134,7 @@ def _require_system(a: TensorType, b: TensorType) -> None:
 def Lstsq(a: TensorType, b: TensorType, *, rcond: Number | None = None) -> TensorType:
     """The x that brings `a @ x` closest to `b`."""
     if len(a.shape) != 2 or len(b.shape) not in (1, 2):
-        raise ShapeError("a is of rank 2, b of rank 1 or 2")
+        raise RankError("a is of rank 2, b of rank 1 or 2")
     _require_matrix(a)
     require_one_dtype(a, b)
     merged(a.shape[0], b.shape[0])

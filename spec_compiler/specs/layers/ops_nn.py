@@ -15,7 +15,7 @@ from spec_compiler.specs.layers.ops_types import (
     some_axes_in,
     together,
 )
-from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, merged, product, show
+from spec_compiler.specs.shapes import NothingLeftError, RankError, Shape, ShapeError, TensorType, merged, product, show
 
 op = Module("keras.src.ops.nn")
 
@@ -73,7 +73,7 @@ def CTCLoss(
     require_ints(target, target_length, output_length)
     require_floats(output)
     if (len(target.shape), len(output.shape), len(target_length.shape), len(output_length.shape)) != (2, 3, 1, 1):
-        raise ShapeError("it takes a target of rank 2, an output of rank 3, and lengths of rank 1")
+        raise RankError("it takes a target of rank 2, an output of rank 3, and lengths of rank 1")
     if output.shape[-1] is not None and mask_index >= output.shape[-1]:
         raise ShapeError(f"mask_index {mask_index} is out of range for {output.shape[-1]} classes")
     return TensorType((merged(target.shape[0], output.shape[0]),), promoted(output.dtype, "float32"))
@@ -262,7 +262,7 @@ def _windows(dims: Shape, kernel: Sizes, dilation: Sizes, padding: Counts, strid
     for n, k, d, p, s in zip(dims, *map(_pair, (kernel, dilation, padding, stride)), strict=True):
         room = None if n is None else n + 2 * p - d * (k - 1) - 1
         if room is not None and room < 0:
-            raise ShapeError(f"a window of {d * (k - 1) + 1} does not fit an axis of length {n}")
+            raise NothingLeftError(f"a window of {d * (k - 1) + 1} does not fit an axis of length {n}")
         counts.append(None if room is None else room // s + 1)
     return tuple(counts)
 
@@ -296,6 +296,6 @@ def SpaceToDepth(
 def _image(x: TensorType, data_format: str) -> Shape:
     """Batch, height, width and channels."""
     if len(x.shape) != 4:
-        raise ShapeError(f"it takes images, a tensor of rank 4, got {show(x.shape)}")
+        raise RankError(f"it takes images, a tensor of rank 4, got {show(x.shape)}")
     n, a, b, c = x.shape
     return (n, a, b, c) if data_format == "channels_last" else (n, b, c, a)

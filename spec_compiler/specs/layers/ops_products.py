@@ -18,7 +18,7 @@ from spec_compiler.specs.layers.ops_types import (
     require_numbers,
     together,
 )
-from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, product, show
+from spec_compiler.specs.shapes import RankError, Shape, ShapeError, TensorType, product, show
 
 op = Module("keras.src.ops.numpy")
 math = Module("keras.src.ops.math")
@@ -39,7 +39,7 @@ def _of_int8(x1: TensorType, x2: TensorType) -> str:
 @op
 def Matmul(x1: TensorType, x2: TensorType) -> TensorType:
     if not x1.shape or not x2.shape:
-        raise ShapeError("it takes tensors of rank 1 or more", help="to scale a tensor by a number, use multiply")
+        raise RankError("it takes tensors of rank 1 or more", help="to scale a tensor by a number, use multiply")
     left = x1.shape if len(x1.shape) > 1 else (1, *x1.shape)
     right = x2.shape if len(x2.shape) > 1 else (*x2.shape, 1)
     contracted(left[-1], right[-2], (x1.shape, x2.shape))
@@ -176,7 +176,7 @@ def subscripts_of(subscripts: str, ranks: list[int]) -> tuple[list[str], str]:
 def CDist(x: TensorType, y: TensorType) -> TensorType:
     """Euclidean distances of rows: (..., n, d), (..., m, d) -> (..., n, m)."""
     if len(x.shape) < 2 or len(y.shape) < 2:
-        raise ShapeError("it takes tensors of rank 2 or more")
+        raise RankError("it takes tensors of rank 2 or more")
     contracted(x.shape[-1], y.shape[-1], (x.shape, y.shape))
     require_numbers(x, y)
     return TensorType((*broadcast(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-2]), floating(x, y))
@@ -185,7 +185,7 @@ def CDist(x: TensorType, y: TensorType) -> TensorType:
 @op
 def Correlate(x1: TensorType, x2: TensorType, *, mode: Literal["valid", "same", "full"] = "valid") -> TensorType:
     if len(x1.shape) != 1 or len(x2.shape) != 1:
-        raise ShapeError("it takes tensors of rank 1")
+        raise RankError("it takes tensors of rank 1")
     n, m = x1.shape[0], x2.shape[0]
     dtype = floating(x1, x2)
     if 0 in (n, m):

@@ -25,7 +25,7 @@ from spec_compiler.specs.layers.ops_types import (
     some_axes_in,
     widened,
 )
-from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, merged
+from spec_compiler.specs.shapes import RankError, Shape, ShapeError, TensorType, merged
 from spec_compiler.specs.types import Layout
 
 op = Module("keras.src.ops.numpy")
@@ -226,7 +226,7 @@ def Argpartition(x: TensorType, *, kth: Count, axis: int | None = -1) -> TensorT
 def TopK(x: TensorType, *, k: Size, sorted: bool = True) -> list[TensorType]:
     """The largest values of the last axis, and their places."""
     if not x.shape:
-        raise ShapeError("it takes a tensor of rank 1 or more")
+        raise RankError("it takes a tensor of rank 1 or more")
     require_numbers(x)
     if x.shape[-1] is not None and k > x.shape[-1]:
         raise ShapeError(f"there are no {k} largest among {x.shape[-1]}")
@@ -237,7 +237,7 @@ def TopK(x: TensorType, *, k: Size, sorted: bool = True) -> list[TensorType]:
 @math
 def InTopK(targets: TensorType, predictions: TensorType, *, k: Size) -> TensorType:
     if len(predictions.shape) != 2 or len(targets.shape) != 1:
-        raise ShapeError("it takes targets of rank 1 and predictions of rank 2")
+        raise RankError("it takes targets of rank 1 and predictions of rank 2")
     return TensorType((merged(targets.shape[0], predictions.shape[0]),), "bool")
 
 
@@ -246,14 +246,14 @@ def SearchSorted(
     sorted_sequence: TensorType, values: TensorType, *, side: Literal["left", "right"] = "left"
 ) -> TensorType:
     if len(sorted_sequence.shape) != 1:
-        raise ShapeError("the sorted sequence is of rank 1")
+        raise RankError("the sorted sequence is of rank 1")
     return TensorType(values.shape, "int32")
 
 
 @op
 def Digitize(x: TensorType, bins: TensorType) -> TensorType:
     if len(bins.shape) != 1:
-        raise ShapeError("bins are of rank 1")
+        raise RankError("bins are of rank 1")
     return TensorType(x.shape, "int32")
 
 
@@ -261,7 +261,7 @@ def Digitize(x: TensorType, bins: TensorType) -> TensorType:
 def Histogram(x: TensorType, *, bins: Size = 10, range: Numbers | None = None) -> list[TensorType]:
     """How many numbers fall in each bin, and the bins' edges."""
     if len(x.shape) != 1:
-        raise ShapeError(f"it takes a tensor of rank 1, got rank {len(x.shape)}")
+        raise RankError(f"it takes a tensor of rank 1, got rank {len(x.shape)}")
     require_floats(x)
     if range and (len(range) != 2 or range[0] > range[1]):
         raise ShapeError(f"the range is its two ends, the lower one first, got {list(range)}")
@@ -272,5 +272,5 @@ def Histogram(x: TensorType, *, bins: Size = 10, range: Numbers | None = None) -
 def Corrcoef(x: TensorType) -> TensorType:
     """Pearson's coefficients of the rows: (n, samples) -> (n, n)."""
     if len(x.shape) != 2:
-        raise ShapeError(f"it takes a tensor of rank 2, got rank {len(x.shape)}")
+        raise RankError(f"it takes a tensor of rank 2, got rank {len(x.shape)}")
     return TensorType((x.shape[0], x.shape[0]) if x.shape[0] != 1 else (), made_float(x).dtype)

@@ -10,7 +10,7 @@ from typing import Literal
 from spec_compiler.specs.layers.ops_arguments import Size
 from spec_compiler.specs.layers.ops_table import Module
 from spec_compiler.specs.layers.ops_types import is_float, require_one_dtype
-from spec_compiler.specs.shapes import ShapeError, TensorType, show
+from spec_compiler.specs.shapes import DTypeError, NothingLeftError, RankError, ShapeError, TensorType, show
 
 op = Module("keras.src.ops.math")
 
@@ -26,12 +26,12 @@ def _pair(x: list[TensorType], rank: int) -> TensorType:
 
 def _require_precise(x: TensorType) -> None:
     if x.dtype not in ("float32", "float64"):
-        raise ShapeError(f"it takes float32 or float64, got {x.dtype}", help="cast it to float32 first")
+        raise DTypeError(f"it takes float32 or float64, got {x.dtype}", help="cast it to float32 first")
 
 
 def _require_rank(x: TensorType, rank: int) -> None:
     if len(x.shape) < rank:
-        raise ShapeError(f"it takes tensors of rank {rank} or more, got {show(x.shape)}")
+        raise RankError(f"it takes tensors of rank {rank} or more, got {show(x.shape)}")
 
 
 @op.having(function="fft")
@@ -61,7 +61,7 @@ def IRFFT(x: list[TensorType], *, fft_length: Size | None = None) -> TensorType:
     n = real.shape[-1]
     length = fft_length or (None if n is None else 2 * (n - 1))
     if length == 0:
-        raise ShapeError("nothing is left of a spectrum of length 1", help="state fft_length")
+        raise NothingLeftError("nothing is left of a spectrum of length 1", help="state fft_length")
     return TensorType((*real.shape[:-1], length), real.dtype)
 
 
@@ -70,7 +70,7 @@ def ExtractSequences(x: TensorType, *, sequence_length: Size, sequence_stride: S
     _require_rank(x, 1)
     n = x.shape[-1]
     if n is not None and n < sequence_length:
-        raise ShapeError(f"a sequence of {sequence_length} does not fit an axis of length {n}")
+        raise NothingLeftError(f"a sequence of {sequence_length} does not fit an axis of length {n}")
     count = None if n is None else 1 + (n - sequence_length) // sequence_stride
     return TensorType((*x.shape[:-1], count, sequence_length), x.dtype)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spec_compiler.specs.layers.ops_arguments import FLOAT32
-from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, merged, product, show
+from spec_compiler.specs.shapes import DTypeError, Shape, ShapeError, TensorType, merged, product, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ def require_ints(*operands: Operand, or_bools: bool = False) -> None:
     for operand in operands:
         dtype = dtype_of(operand)
         if not (is_int(dtype) or (or_bools and dtype == "bool")):
-            raise ShapeError(f"it takes integers, got {dtype}", help="cast them to int32 first")
+            raise DTypeError(f"it takes integers, got {dtype}", help="cast them to int32 first")
 
 
 def require_floats(*operands: Operand) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, WithJsonSchema
 
 from spec_compiler.specs.layers.conv import ChannelsLast, Spatial
-from spec_compiler.specs.shapes import Shape, ShapeError
+from spec_compiler.specs.shapes import NothingLeftError, Shape
 from spec_compiler.specs.types import Layout, PairFromZero
 
 Sides = tuple[tuple[int, int], ...]
@@ -42,7 +42,7 @@ class Reframed(ChannelsLast):
         dims = []
         for n, (before, after) in zip(self.spatial_dims(x), self.sides, strict=True):
             if n is not None and n + before + after <= 0:
-                raise ShapeError(
+                raise NothingLeftError(
                     f"{type(self).__name__} cuts {-before} and {-after} off an axis of length {n}: nothing is left",
                     help="cut less off, or put fewer layers that shrink before it",
                 )

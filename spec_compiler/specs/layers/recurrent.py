@@ -10,7 +10,7 @@ from pydantic import field_validator
 
 from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
 from spec_compiler.specs.initializers import GlorotUniform, Initializer, Orthogonal, Zeros
-from spec_compiler.specs.shapes import Shape, ShapeError, Shapes, require_dim, require_rank, show
+from spec_compiler.specs.shapes import Shape, ShapeError, Shapes, UnknownDimensionError, require_dim, require_rank, show
 from spec_compiler.specs.types import (
     Activation,
     Bool,
@@ -203,9 +203,13 @@ class Sequence(LayerSpec):
         batch, steps = sequences[:2]
         if self.stateful and batch is None:
             help = "state the batch size in the input's shape: batch_shape instead of shape"
-            raise ShapeError(f"a stateful {name} needs to know the batch size, unknown in {show(sequences)}", help)
+            raise UnknownDimensionError(
+                f"a stateful {name} needs to know the batch size, unknown in {show(sequences)}", help
+            )
         if self.unroll and steps is None:
-            raise ShapeError(f"{name} with unroll=True needs to know the number of steps, unknown in {show(sequences)}")
+            raise UnknownDimensionError(
+                f"{name} with unroll=True needs to know the number of steps, unknown in {show(sequences)}"
+            )
         kept = self.kept_shapes(sequences)
         if initial_state is not None:
             check_states([*flat_shapes(initial_state), *states], kept, name)
