@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from spec_compiler.diagnostics.text import plain, show
 
@@ -15,8 +15,7 @@ MAX_STORED = 1_000  # of errors, and of warnings; the rest are only counted
 _LONGEST_PATH = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A stretch of a file; lines and columns count characters from 1, the end is exclusive."""
 
     file: str

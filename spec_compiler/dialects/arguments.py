@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from spec_compiler.diagnostics import show
 
@@ -62,23 +62,22 @@ Table = Mapping[str, Mapping[str, Any]]
 """By class name; `*` is every layer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """How one dialect's layers differ from the next newer one's. Class names in the tables are the newer dialect's."""
 
-    classes: Mapping[str, str] = field(default_factory=dict)
+    classes: Mapping[str, str] = {}
     """Old class names and newer."""
-    renamed: Table = field(default_factory=dict)
+    renamed: Table = {}
     """Old argument names and newer."""
-    silent: Table = field(default_factory=dict)
+    silent: Table = {}
     """Arguments that are gone, and the values (a tuple) under which nothing is lost."""
-    absent: Table = field(default_factory=dict)
+    absent: Table = {}
     """What leaving an argument out meant, where that differs from the newer default."""
-    values: Table = field(default_factory=dict)
+    values: Table = {}
     """By argument: old values and newer."""
-    steps: Mapping[str, Step] = field(default_factory=dict)
+    steps: Mapping[str, Step] = {}
     """What no table can say; by the class name of the file, or that of the newer dialect, or `*`."""
-    objects: Table = field(default_factory=dict)
+    objects: Table = {}
     """Old argument names of initializers, regularizers and their like, and newer; None for those that are gone."""
 
     def apply(self, args: Arguments, known: Callable[[str], Container[str]]) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from spec_compiler.diagnostics import INVALID_VALUE, UNSAFE_LAYER, UNSUPPORTED, Path, Reporter, show
 from spec_compiler.dialects.constants import Constant
@@ -21,8 +20,7 @@ class _BrokenCall(Exception):
     """A call's faults have been reported."""
 
 
-@dataclass(slots=True)
-class CallReader:
+class CallReader(NamedTuple):
     """Reads the calls made of the layers of one model."""
 
     reporter: Reporter

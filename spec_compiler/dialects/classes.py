@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spec_compiler.diagnostics import (
     CUSTOM_LAYER,
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 _REGISTER = "register a spec class and a lowering of your own (`register_layer`, `lowers`), or replace the layer"
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """How a file names a class. `module` and `registered_name` are compared, never imported."""
 
     class_name: str

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from spec_compiler.diagnostics import UNKNOWN_FORMAT, Path, Reporter, SpecError, show
 from spec_compiler.dialects.known import words
@@ -40,8 +39,7 @@ _HELP = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Detected:
+class Detected(NamedTuple):
     """A model inside its document."""
 
     dialect: str

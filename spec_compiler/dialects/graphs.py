@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from spec_compiler.diagnostics import (
     MISSING_REFERENCE,
@@ -40,8 +40,7 @@ class Entry:
     """Those of `nodes`; None for each that is faulty."""
 
 
-@dataclass(slots=True)
-class Wiring:
+class Wiring(NamedTuple):
     """The calls of a functional model."""
 
     placed: list[Placed]

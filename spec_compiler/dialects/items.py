@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from spec_compiler.diagnostics import Path
 from spec_compiler.dialects.classes import Named
 
 
-@dataclass(slots=True)
-class Item:
+class Item(NamedTuple):
     """A layer's mapping in the file, taken apart."""
 
     named: Named

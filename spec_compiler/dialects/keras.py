@@ -49,6 +49,6 @@ def read_untrained(found: Detected, reporter: Reporter) -> ModelSpec | None:
     if item is None:
         return None
     if found.bare:
-        item.config_path = found.path
+        item = item._replace(config_path=found.path)
     spec = read_model(reader, item)
     return None if reporter.error_count > before else spec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -277,8 +277,7 @@ def _stripped(value: Any) -> Any:
     return value
 
 
-@dataclass(slots=True)
-class _AtFileKeys:
+class _AtFileKeys(NamedTuple):
     """Reports an argument's fault at the key that the file has for it."""
 
     reporter: Reporter

@@ -52,7 +52,7 @@ class SpecObject(BaseModel, metaclass=SpecClass):
     positional: ClassVar[tuple[str, ...]] = ()
     """Fields that may be given by position, in Keras's order; empty: all, in the order they are stated."""
 
-    _path: tuple[str | int, ...] = PrivateAttr(default=())
+    _path = PrivateAttr(default=())  # type: tuple[str | int, ...]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         authoring.construct(self, args, kwargs)
@@ -170,11 +170,12 @@ class LayerSpec(SpecObject):
         """Whether masks are merged, and pass states by, as in Keras 2: read from its files, and written in them alone."""
         return self._keras2_masks
 
-    _keras2_masks: bool = PrivateAttr(default=False)
-    _calls: list[Any] = PrivateAttr(default_factory=list)
-    _bound: Any = PrivateAttr(default=None)
-    _owner: Any = PrivateAttr(default=None)
-    _batch_input_shape: Shape | None = PrivateAttr(default=None)
+    # Types stand in comments, because pydantic looks at annotations again for every class below this one.
+    _keras2_masks = PrivateAttr(default=False)  # type: bool
+    _calls = PrivateAttr(default_factory=list)  # type: list[Any]
+    _bound = PrivateAttr(default=None)  # type: Any
+    _owner = PrivateAttr(default=None)  # type: Any
+    _batch_input_shape = PrivateAttr(default=None)  # type: Shape | None
 
     def infer_shape(self, *inputs: Any, **kwargs: Any) -> Shapes:
         """Shape of the output for inputs of the shapes given (a list of shapes for a list of inputs).

@@ -32,16 +32,14 @@ class CallSpec:
     """Where in its document the call stands."""
 
 
-@dataclass(slots=True)
-class Placed:
+class Placed(NamedTuple):
     """A layer of a functional model and the calls made of it, in Keras's order."""
 
     layer: LayerSpec
     calls: list[CallSpec]
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """What wrote the document: for messages, and for writing the same back."""
 
     dialect: str

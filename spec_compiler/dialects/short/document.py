@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from spec_compiler.diagnostics import BAD_EXPRESSION, INVALID_VALUE, UNSAFE_PATH, Path, Reporter, did_you_mean, show
 from spec_compiler.dialects.short import expressions
@@ -12,8 +12,7 @@ from spec_compiler.dialects.short.expressions import Expression, ExpressionError
 from spec_compiler.specs.base import LayerSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """A tensor that an item takes: what stands in `slot` of its scope, or output `tensor` of it."""
 
     slot: int
@@ -39,8 +38,7 @@ class Block:
     items: list[Item] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """One input of a model."""
 
     name: str

@@ -5,9 +5,8 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from spec_compiler.diagnostics import Path, did_you_mean, show
 from spec_compiler.specs.types import MAX_SIZE
@@ -47,8 +46,7 @@ class ExpressionError(ValueError):
         self.expression: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
+class Expression(NamedTuple):
     """A parsed `${…}`: numbers, parameters and operators in postfix order; no steps where it could not be read."""
 
     text: str
