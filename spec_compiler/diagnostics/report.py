@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 from spec_compiler.diagnostics.text import plain, show
@@ -28,16 +28,18 @@ class Span(NamedTuple):
         return f"{plain(self.file)}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(NamedTuple):
     """One kind of finding: a fixed `id`, a readable `slug`, and the page `spec-compiler explain` prints."""
 
     id: str
     slug: str
-    explanation: str = field(compare=False, repr=False)
+    explanation: str
 
     def __str__(self) -> str:
         return self.id
+
+    def __repr__(self) -> str:
+        return f"Code(id={self.id!r}, slug={self.slug!r})"
 
     @property
     def summary(self) -> str:

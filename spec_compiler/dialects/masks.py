@@ -17,7 +17,8 @@ def stated(spec: ModelSpec) -> dict[str, str]:
     """
     # Families that reading need not load.
     from spec_compiler.dialects.calls import is_recurrent
-    from spec_compiler.specs.layers.core import Embedding, Masking
+    from spec_compiler.specs.layers.core import Masking
+    from spec_compiler.specs.layers.embedding import Embedding
     from spec_compiler.specs.layers.merging import Merging
 
     layers = list(spec.walk())

@@ -9,21 +9,13 @@ import torch
 from torch import Tensor
 
 from spec_compiler.lowering.windows import window
-from spec_compiler.specs.initializers import (
-    STFT,
-    Constant,
-    FanScaling,
-    Identity,
-    Initializer,
-    Ones,
-    Orthogonal,
-    RandomNormal,
-    RandomUniform,
-    TruncatedNormal,
-    VarianceScaling,
-    Zeros,
-    fans,
-)
+from spec_compiler.specs.initializers.base import Initializer
+from spec_compiler.specs.initializers.constant import Constant, Ones, Zeros
+from spec_compiler.specs.initializers.fans import FanScaling, fans
+from spec_compiler.specs.initializers.matrices import Identity, Orthogonal
+from spec_compiler.specs.initializers.random import RandomNormal, RandomUniform, TruncatedNormal
+from spec_compiler.specs.initializers.scaling import VarianceScaling
+from spec_compiler.specs.initializers.spectral import STFT
 
 Dims = tuple[int, ...]
 Generator = torch.Generator | None

@@ -13,23 +13,18 @@ from spec_compiler.lowering.conv import compact, differing
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.table import lowers
 from spec_compiler.nn import pooling as nn_pooling
-from spec_compiler.specs.layers.pooling import AveragePooling, MaxPooling, Pooling
+from spec_compiler.specs.layers.pooling import MaxPooling, Pooling
 
 MAX_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
-AVERAGE_POOL = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
 
 
 @lowers(MaxPooling)
 def max_pooling(layer: MaxPooling, call: Call, x: Proxy) -> Any:
-    return _pool(layer, call, x, MAX_POOL[layer.rank], nn_pooling.same_max_pool)
+    return pool(layer, call, x, MAX_POOL[layer.rank], nn_pooling.same_max_pool)
 
 
-@lowers(AveragePooling)
-def average_pooling(layer: AveragePooling, call: Call, x: Proxy) -> Any:
-    return _pool(layer, call, x, AVERAGE_POOL[layer.rank], nn_pooling.same_average_pool)
-
-
-def _pool(layer: Pooling, call: Call, x: Proxy, module: type[nn.Module], by_data: Callable[..., Any]) -> Any:
+def pool(layer: Pooling, call: Call, x: Proxy, module: type[nn.Module], by_data: Callable[..., Any]) -> Any:
+    """torch's pooling `module` with Keras's padding, or our function where how much that is hangs on the data."""
     dims, same = call.lengths(layer.spatial_dims(call.shapes[0])), layer.padding == "same"
     sizes = [effective_size(n, k) if same else k for n, k in zip(dims, layer.pool_size, strict=True)]
     overhangs = [overhang(n, k, s) if same else (0, 0) for n, k, s in zip(dims, sizes, layer.steps, strict=True)]

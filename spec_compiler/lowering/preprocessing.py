@@ -12,7 +12,7 @@ from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import preprocessing as nn_preprocessing
-from spec_compiler.specs.initializers import array_shape
+from spec_compiler.specs.initializers.constant import array_shape
 from spec_compiler.specs.layers.preprocessing import Normalization, Rescaling
 
 

@@ -15,14 +15,8 @@ from spec_compiler.lowering.table import lowers
 from spec_compiler.nn import regularization as nn_regularization
 from spec_compiler.specs.layers.regularization import (
     ActivityRegularization,
-    AlphaDropout,
     Dropout,
-    GaussianDropout,
-    GaussianNoise,
-    SpatialDropout,
 )
-
-SPATIAL = {1: (nn.Dropout1d, F.dropout1d), 2: (nn.Dropout2d, F.dropout2d), 3: (nn.Dropout3d, F.dropout3d)}
 
 
 def stock(call: Call, x: Proxy, p: float, module: type[nn.Module], function: Callable[..., Any]) -> Any:
@@ -47,29 +41,6 @@ def dropout(layer: Dropout, call: Call, x: Proxy) -> Any:
         return stock(call, x, layer.rate, nn.Dropout, F.dropout)
     expr = ModuleExpr(nn_regularization.SharedDropout, layer.rate, tuple(call.dims(layer.noise_shape)))
     return own(call, x, expr, layer.rate)
-
-
-@lowers(SpatialDropout)
-def spatial_dropout(layer: SpatialDropout, call: Call, x: Proxy) -> Any:
-    return stock(call, x, layer.rate, *SPATIAL[layer.rank])
-
-
-@lowers(AlphaDropout)
-def alpha_dropout(layer: AlphaDropout, call: Call, x: Proxy) -> Any:
-    if layer.noise_shape is None:
-        return stock(call, x, layer.rate, nn.AlphaDropout, F.alpha_dropout)
-    expr = ModuleExpr(nn_regularization.SharedAlphaDropout, layer.rate, tuple(call.dims(layer.noise_shape)))
-    return own(call, x, expr, layer.rate)
-
-
-@lowers(GaussianNoise)
-def gaussian_noise(layer: GaussianNoise, call: Call, x: Proxy) -> Any:
-    return own(call, x, ModuleExpr(nn_regularization.GaussianNoise, layer.stddev), layer.stddev)
-
-
-@lowers(GaussianDropout)
-def gaussian_dropout(layer: GaussianDropout, call: Call, x: Proxy) -> Any:
-    return own(call, x, ModuleExpr(nn_regularization.GaussianDropout, layer.rate), layer.rate)
 
 
 @lowers(ActivityRegularization)

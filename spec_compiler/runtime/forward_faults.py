@@ -9,7 +9,7 @@ from torch import Tensor
 
 from spec_compiler.diagnostics import DATA_MISMATCH, Diagnostic, SpecError
 from spec_compiler.ir import Graph
-from spec_compiler.specs.layers.core import Embedding
+from spec_compiler.specs.layers.embedding import Embedding
 
 FORWARD_FAULTS = (RuntimeError, IndexError, ValueError)
 """What torch raises for tensors that do not fit."""

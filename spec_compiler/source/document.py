@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from spec_compiler.diagnostics import DUPLICATE_KEY, EMPTY_DOCUMENT, SYNTAX_ERROR, Diagnostic, Path, Span, SpecError
 from spec_compiler.source.decoding import decode
-from spec_compiler.source.json_reader import read_json
-from spec_compiler.source.json_scanner import scan_json
 from spec_compiler.source.limits import LIMITS, Limits
 from spec_compiler.source.places import Escapes, Lines, Place, Refused
+
+# Each reader is imported where a text needs it: a good part of what a small file costs.
 
 Format = Literal["json", "yaml"]
 
@@ -47,6 +47,8 @@ class Document:
 
     def _find_places(self) -> tuple[Place, Lines, Escapes | None]:
         """Read the text once more for the places: most runs never ask, and they cost more than the data."""
+        from spec_compiler.source.json_scanner import scan_json
+
         lines = Lines(self.name, self._text)
         if self._inside is not None:
             return scan_json(self._inside, self._limits)[1], lines, Escapes(self._text)
@@ -91,7 +93,7 @@ def _read(text: str, name: str, format: Format | None, limits: Limits) -> Docume
 
 
 def _read_yaml(text: str, name: str, limits: Limits) -> Document:
-    from spec_compiler.source.yaml_reader import read_yaml  # PyYAML takes a while to import
+    from spec_compiler.source.yaml_reader import read_yaml
 
     try:
         return Document(name, read_yaml(text, limits)[0], "yaml", text, limits)
@@ -107,6 +109,8 @@ def _read_yaml(text: str, name: str, limits: Limits) -> Document:
 
 
 def _read_json(text: str, name: str, limits: Limits) -> Document:
+    from spec_compiler.source.json_reader import read_json
+
     data = read_json(text, limits)
     if not isinstance(data, str) or data[_start(data) :][:1] not in ("{", "["):
         return Document(name, data, "json", text, limits)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
 
     from spec_compiler.specs.constraints import Constraint
-    from spec_compiler.specs.initializers import Initializer
+    from spec_compiler.specs.initializers.base import Initializer
     from spec_compiler.specs.regularizers import Regularizer
 else:
     ModelMetaclass = type(BaseModel)  # it has no public name
@@ -110,7 +110,7 @@ class Variable:
 
     def __post_init__(self) -> None:
         if self.initializer is None:
-            from spec_compiler.specs.initializers import GlorotUniform
+            from spec_compiler.specs.initializers.fans import GlorotUniform
 
             # Keras's own for a weight that is given none.
             object.__setattr__(self, "initializer", GlorotUniform())
@@ -172,7 +172,7 @@ class LayerSpec(SpecObject):
 
     # Types stand in comments, because pydantic looks at annotations again for every class below this one.
     _keras2_masks = PrivateAttr(default=False)  # type: bool
-    _calls = PrivateAttr(default_factory=list)  # type: list[Any]
+    _calls = PrivateAttr(default=[])  # type: list[Any]  # pydantic copies it
     _bound = PrivateAttr(default=None)  # type: Any
     _owner = PrivateAttr(default=None)  # type: Any
     _batch_input_shape = PrivateAttr(default=None)  # type: Shape | None

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from spec_compiler.specs.base import FrozenSpec
 from spec_compiler.specs.shapes import ShapeError, show
-from spec_compiler.specs.types import MAX_SIZE, Float, NonNegativeFloat
+from spec_compiler.specs.types import MAX_SIZE, Before, Float, NonNegativeFloat
 
 
 def _axis(value: Any) -> Any:
@@ -19,7 +19,7 @@ def _axis(value: Any) -> Any:
 
 
 _AXIS_SCHEMA = {"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}
-Axis = Annotated[Any, BeforeValidator(_axis), WithJsonSchema(_AXIS_SCHEMA)]
+Axis = Annotated[Any, Before(_axis), WithJsonSchema(_AXIS_SCHEMA)]
 
 
 class Constraint(FrozenSpec):

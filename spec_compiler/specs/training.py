@@ -3,15 +3,15 @@
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from spec_compiler.diagnostics import show
 from spec_compiler.specs.base import SpecObject
-from spec_compiler.specs.types import Bool, Float, NonNegativeInt, PositiveInt, _one_of, _schema_of
+from spec_compiler.specs.types import Before, Bool, Float, NonNegativeInt, PositiveInt, _one_of, _schema_of
 
 
-def _each(kind: str) -> BeforeValidator:
+def _each(kind: str) -> Before:
     """Resolve an object of `kind`, or a list or a mapping (by output name) of them."""
 
     def resolve_each(value: Any) -> Any:
@@ -39,7 +39,7 @@ def _each(kind: str) -> BeforeValidator:
             context["at"] = (key, *context.get("at", ()))
             raise PydanticCustomError(error.type, error.message_template, context) from None
 
-    return BeforeValidator(resolve_each)
+    return Before(resolve_each)
 
 
 def _each_schema(kind: str) -> WithJsonSchema:

@@ -141,6 +141,9 @@ Layout = Literal["keras", "channels_first", "any"]
 """An order of axes: Keras's, or with the last axis moved behind the batch axis, where torch's kernels want it."""
 
 DataFormat = Literal["channels_last", "channels_first"]
+ImageFormat = Annotated[DataFormat, Before(lambda v: "channels_last" if v in (None, "default") else v)]
+"""Where the channels are; null, or old Keras's "default", is `channels_last`."""
+
 # Keras takes these in capitals too, as TensorFlow writes them.
 _lowered = Before(lambda v: v.lower() if isinstance(v, str) else v)
 Padding = Annotated[Literal["valid", "same"], _lowered]

@@ -19,24 +19,13 @@ from spec_compiler.diagnostics import SpecError
 from spec_compiler.lowering.initializers import initialize
 from spec_compiler.lowering.windows import window
 from spec_compiler.specs import initializers, objects, registry
-from spec_compiler.specs.initializers import (
-    STFT,
-    WINDOWS,
-    Constant,
-    GlorotUniform,
-    HeNormal,
-    Identity,
-    Initializer,
-    LecunNormal,
-    Ones,
-    Orthogonal,
-    RandomNormal,
-    RandomUniform,
-    TruncatedNormal,
-    VarianceScaling,
-    Zeros,
-    fans,
-)
+from spec_compiler.specs.initializers.base import Initializer
+from spec_compiler.specs.initializers.constant import Constant, Ones, Zeros
+from spec_compiler.specs.initializers.fans import GlorotUniform, fans
+from spec_compiler.specs.initializers.matrices import Identity, Orthogonal
+from spec_compiler.specs.initializers.random import RandomNormal, RandomUniform, TruncatedNormal
+from spec_compiler.specs.initializers.scaling import HeNormal, LecunNormal, VarianceScaling
+from spec_compiler.specs.initializers.spectral import STFT, WINDOWS
 from spec_compiler.specs.serialization import serialize
 from spec_compiler.specs.shapes import ShapeError
 

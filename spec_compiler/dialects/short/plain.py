@@ -8,8 +8,9 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import ValidationError, WithJsonSchema
 from pydantic.fields import FieldInfo
 
-from spec_compiler.specs import initializers
 from spec_compiler.specs.base import SpecObject
+from spec_compiler.specs.initializers.fans import FanScaling
+from spec_compiler.specs.initializers.scaling import VarianceScaling
 
 
 def given(spec: SpecObject, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -63,10 +64,10 @@ def by_name(value: Any) -> Any:
 
     Keras 2 wrote `GlorotUniform` and its like so, for every layer.
     """
-    if type(value) is not initializers.VarianceScaling:
+    if type(value) is not VarianceScaling:
         return value
     settled = (value.scale, value.mode, value.distribution)
-    for cls in initializers.FanScaling.__subclasses__():
+    for cls in FanScaling.__subclasses__():
         if (cls.scale, cls.mode, cls.distribution) == settled:
             return cls(seed=value.seed, input_axes=value.input_axes, output_axes=value.output_axes)
     return value

@@ -5,7 +5,8 @@ from __future__ import annotations
 from spec_compiler.specs.families import families
 
 _FAMILIES = {
-    "core": "InputLayer Dense Embedding ReversibleEmbedding Identity Masking",
+    "core": "InputLayer Dense Identity Masking",
+    "embedding": "Embedding ReversibleEmbedding",
     "einsum": "EinsumDense",
     "conv": "Conv1D Conv2D Conv3D Convolution1D Convolution2D Convolution3D",
     "conv_transpose": "Conv1DTranspose Conv2DTranspose Conv3DTranspose "
@@ -13,8 +14,8 @@ _FAMILIES = {
     "conv_depthwise": "DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D "
     "SeparableConvolution1D SeparableConvolution2D",
     "locally_connected": "LocallyConnected1D LocallyConnected2D",
-    "pooling": "MaxPooling1D MaxPooling2D MaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D "
-    "MaxPool1D MaxPool2D MaxPool3D AvgPool1D AvgPool2D AvgPool3D",
+    "pooling": "MaxPooling1D MaxPooling2D MaxPooling3D MaxPool1D MaxPool2D MaxPool3D",
+    "pooling_average": "AveragePooling1D AveragePooling2D AveragePooling3D AvgPool1D AvgPool2D AvgPool3D",
     "pooling_global": "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
     "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D "
     "GlobalAvgPool1D GlobalAvgPool2D GlobalAvgPool3D GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D",
@@ -28,15 +29,18 @@ _FAMILIES = {
     "attention": "MultiHeadAttention GroupQueryAttention GroupedQueryAttention",
     "attention_unprojected": "Attention AdditiveAttention",
     "wrappers": "Bidirectional TimeDistributed",
-    "reshaping": "Flatten Reshape Permute RepeatVector",
+    "flatten": "Flatten",
+    "reshaping": "Reshape Permute RepeatVector",
     "activation": "Activation ReLU LeakyReLU ELU Softmax PReLU",
     "preprocessing": "Rescaling Normalization",
     "images": "Resizing CenterCrop RandomFlip RandomRotation",
-    "normalization": "BatchNormalization LayerNormalization GroupNormalization RMSNormalization UnitNormalization "
-    "SpectralNormalization",
+    "normalization": "BatchNormalization",
+    "normalization_samples": "LayerNormalization GroupNormalization",
+    "normalization_norms": "RMSNormalization UnitNormalization SpectralNormalization",
     "merging": "Add Subtract Multiply Average Maximum Minimum Concatenate Dot",
-    "regularization": "Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D GaussianNoise GaussianDropout AlphaDropout "
-    "ActivityRegularization",
+    "regularization": "Dropout ActivityRegularization",
+    "regularization_spatial": "SpatialDropout1D SpatialDropout2D SpatialDropout3D",
+    "regularization_noise": "GaussianNoise GaussianDropout AlphaDropout",
     "legacy": "Highway MaxoutDense ThresholdedReLU ParametricSoftplus SReLU Deconvolution2D",
     "applications": "LayerScale CustomScaleLayer",
 }

@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator
-
 from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import LayerSpec, Variable
-from spec_compiler.specs.initializers import Zeros
+from spec_compiler.specs.initializers.constant import Zeros
 from spec_compiler.specs.shapes import Shape, ShapeError, merged, normalize_axis, require_dim, show
 from spec_compiler.specs.types import (
     Activation as ActivationField,
 )
 from spec_compiler.specs.types import (
     AxisOrAxes,
+    Before,
     ConstraintField,
     Float,
     InitializerField,
@@ -131,7 +130,7 @@ class PReLU(ActivationLayer):
     """Penalty on the slopes, added to the loss."""
     alpha_constraint: ConstraintField = None
     """What the slopes are projected onto after each step."""
-    shared_axes: Annotated[list[Int] | None, BeforeValidator(as_list)] = None
+    shared_axes: Annotated[list[Int] | None, Before(as_list)] = None
     """Axes along which one slope serves, counted from 1, behind the batch axis; null: a slope for each element."""
 
     def variables(self, x: Shape) -> list[Variable]:

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from spec_compiler.specs.base import LayerSpec, Variable
-from spec_compiler.specs.initializers import Constant
+from spec_compiler.specs.initializers.constant import Constant
 from spec_compiler.specs.shapes import Shape, ShapeError, merged, require_dim, show
 from spec_compiler.specs.types import Float, Layout, PositiveInt
 

@@ -5,7 +5,8 @@ from typing import Any, ClassVar, Self
 from pydantic import model_validator
 
 from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
-from spec_compiler.specs.initializers import GlorotUniform, Zeros
+from spec_compiler.specs.initializers.constant import Zeros
+from spec_compiler.specs.initializers.fans import GlorotUniform
 from spec_compiler.specs.regularizers import Regularizer
 from spec_compiler.specs.shapes import RankError, Shape, ShapeError, Shapes, merged, require_dim, show
 from spec_compiler.specs.types import (

@@ -3,7 +3,8 @@
 from typing import Any, ClassVar, Literal
 
 from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
-from spec_compiler.specs.initializers import GlorotUniform, Ones
+from spec_compiler.specs.initializers.constant import Ones
+from spec_compiler.specs.initializers.fans import GlorotUniform
 from spec_compiler.specs.shapes import RankError, Shape, ShapeError, Shapes, require_dim, show
 from spec_compiler.specs.types import Bool, Rate, Seed
 

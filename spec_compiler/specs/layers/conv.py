@@ -7,7 +7,8 @@ from pydantic import model_validator
 
 from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import LayerSpec, Variable
-from spec_compiler.specs.initializers import GlorotUniform, Zeros
+from spec_compiler.specs.initializers.constant import Zeros
+from spec_compiler.specs.initializers.fans import GlorotUniform
 from spec_compiler.specs.shapes import Shape, ShapeError, convolved, require_dim, require_rank
 from spec_compiler.specs.types import (
     Activation,

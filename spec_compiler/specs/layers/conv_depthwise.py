@@ -4,7 +4,7 @@ from typing import Any
 
 from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import Variable
-from spec_compiler.specs.initializers import GlorotUniform
+from spec_compiler.specs.initializers.fans import GlorotUniform
 from spec_compiler.specs.layers.conv import Windowed
 from spec_compiler.specs.shapes import Shape, require_dim
 from spec_compiler.specs.types import (

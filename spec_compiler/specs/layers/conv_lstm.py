@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 from pydantic import model_validator
 
 from spec_compiler.specs.base import Variable
-from spec_compiler.specs.initializers import Initializer
+from spec_compiler.specs.initializers.base import Initializer
 from spec_compiler.specs.layers.conv import Window
 from spec_compiler.specs.layers.recurrent import ForgetBias, RecurrentWeights, Sequence
 from spec_compiler.specs.shapes import Shape, require_dim, require_rank

@@ -4,19 +4,27 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, WithJsonSchema, model_validator
+from pydantic import WithJsonSchema, model_validator
 
 from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import LayerSpec, Variable
-from spec_compiler.specs.initializers import GlorotUniform, Zeros
+from spec_compiler.specs.initializers.constant import Zeros
+from spec_compiler.specs.initializers.fans import GlorotUniform
 from spec_compiler.specs.shapes import Shape, ShapeError, UnknownDimensionError, merged, show
-from spec_compiler.specs.types import Activation, ConstraintField, InitializerField, PositiveInt, RegularizerField
+from spec_compiler.specs.types import (
+    Activation,
+    Before,
+    ConstraintField,
+    InitializerField,
+    PositiveInt,
+    RegularizerField,
+)
 
 _EQUATION = re.compile(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?")
 
 PartialShape = Annotated[
     tuple[PositiveInt | None, ...],
-    BeforeValidator(lambda v: (v,) if isinstance(v, int) else tuple(v) if isinstance(v, list) else v),
+    Before(lambda v: (v,) if isinstance(v, int) else tuple(v) if isinstance(v, list) else v),
     WithJsonSchema({"type": ["integer", "array"], "items": {"type": ["integer", "null"], "minimum": 1}}),
 ]
 

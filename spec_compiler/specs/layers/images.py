@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, WithJsonSchema, model_validator
+from pydantic import WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from spec_compiler.specs.layers.conv import Spatial
 from spec_compiler.specs.shapes import Shape, UnknownDimensionError, show
-from spec_compiler.specs.types import Bool, Float, Layout, PositiveInt, Seed, kept_dtype
+from spec_compiler.specs.types import Before, Bool, Float, Layout, PositiveInt, Seed, kept_dtype
 
 BoxFormat = Literal[
     "xyxy", "yxyx", "xywh", "center_xywh", "center_yxhw", "rel_xyxy", "rel_yxyx", "rel_xywh", "rel_center_xywh"
@@ -119,7 +119,7 @@ def _range(value: Any) -> Any:
 Fraction = Annotated[Float, WithJsonSchema({"type": "number", "minimum": -1, "maximum": 1})]
 Range = Annotated[
     tuple[Fraction, Fraction],
-    BeforeValidator(_range),
+    Before(_range),
     WithJsonSchema(
         {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}]}
     ),

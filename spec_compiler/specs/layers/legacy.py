@@ -2,16 +2,18 @@
 
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import LayerSpec, Variable
-from spec_compiler.specs.initializers import Constant, GlorotUniform, Ones, Zeros
+from spec_compiler.specs.initializers.constant import Constant, Ones, Zeros
+from spec_compiler.specs.initializers.fans import GlorotUniform
 from spec_compiler.specs.layers.activation import ActivationLayer, as_list, shared_shape
 from spec_compiler.specs.layers.conv_transpose import Conv2DTranspose
 from spec_compiler.specs.shapes import Shape, ShapeError, convolved, require_dim, require_rank, show
 from spec_compiler.specs.types import (
     Activation,
+    Before,
     Bool,
     ConstraintField,
     Float,
@@ -22,7 +24,7 @@ from spec_compiler.specs.types import (
     ShapeField,
 )
 
-SharedAxes = Annotated[list[Int] | None, BeforeValidator(as_list)]
+SharedAxes = Annotated[list[Int] | None, Before(as_list)]
 """Axes along which one weight serves, counted from 1, behind the batch axis."""
 
 

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import WithJsonSchema
 
 from spec_compiler.specs.layers.conv import ChannelsLast, Spatial
 from spec_compiler.specs.shapes import NothingLeftError, Shape
-from spec_compiler.specs.types import Layout, PairFromZero
+from spec_compiler.specs.types import Before, Layout, PairFromZero
 
 Sides = tuple[tuple[int, int], ...]
 """For each axis, how much before and how much behind it."""
@@ -18,8 +18,8 @@ def _sides_schema(rank: int) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [one, {"type": "array", "items": axis, "minItems": rank, "maxItems": rank}]})
 
 
-def _for_each(rank: int) -> BeforeValidator:
-    return BeforeValidator(lambda v: v if isinstance(v, (list, tuple)) else (v,) * rank)
+def _for_each(rank: int) -> Before:
+    return Before(lambda v: v if isinstance(v, (list, tuple)) else (v,) * rank)
 
 
 SidesOfTwo = Annotated[tuple[PairFromZero, PairFromZero], _for_each(2), _sides_schema(2)]

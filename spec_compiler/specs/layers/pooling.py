@@ -1,4 +1,4 @@
-"""Pooling: windows of each channel become one number, its largest or its mean."""
+"""Pooling: windows of each channel become one number, here the largest."""
 
 from typing import TYPE_CHECKING, Self
 
@@ -43,10 +43,6 @@ class MaxPooling(Pooling):
     """The largest number of each window."""
 
 
-class AveragePooling(Pooling):
-    """The mean of each window, of what lies inside the input: padding does not count."""
-
-
 class MaxPooling1D(MaxPooling):
     """The largest of each window of steps: (batch, steps, channels) -> (batch, fewer steps, channels)."""
 
@@ -80,42 +76,6 @@ class MaxPooling3D(MaxPooling):
     """Step of the window along depth, height and width; null: its size."""
 
 
-class AveragePooling1D(AveragePooling):
-    """The mean of each window of steps: (batch, steps, channels) -> (batch, fewer steps, channels)."""
-
-    rank = 1
-
-    pool_size: Single
-    """Length of the window."""
-    strides: Single | None = None
-    """Step of the window; null: its length."""
-
-
-class AveragePooling2D(AveragePooling):
-    """The mean of each window of an image: (batch, height, width, channels) -> (batch, *smaller, channels)."""
-
-    rank = 2
-
-    pool_size: Pair
-    """Height and width of the window."""
-    strides: Pair | None = None
-    """Step of the window along height and width; null: its size."""
-
-
-class AveragePooling3D(AveragePooling):
-    """The mean of each window of a volume: (batch, *lengths, channels) -> (batch, *smaller, channels)."""
-
-    rank = 3
-
-    pool_size: Triple
-    """Depth, height and width of the window."""
-    strides: Triple | None = None
-    """Step of the window along depth, height and width; null: its size."""
-
-
 MaxPool1D = MaxPooling1D
 MaxPool2D = MaxPooling2D
 MaxPool3D = MaxPooling3D
-AvgPool1D = AveragePooling1D
-AvgPool2D = AveragePooling2D
-AvgPool3D = AveragePooling3D

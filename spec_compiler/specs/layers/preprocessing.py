@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, WithJsonSchema, model_validator
+from pydantic import WithJsonSchema, model_validator
 
 from spec_compiler.specs.base import LayerSpec, Variable
-from spec_compiler.specs.initializers import Array, Ones, Zeros, array_shape, array_value
+from spec_compiler.specs.initializers.constant import Array, Ones, Zeros, array_shape, array_value
 from spec_compiler.specs.shapes import Shape, ShapeError, normalize_axis, require_dim, show
-from spec_compiler.specs.types import Axes, Bool, Layout
+from spec_compiler.specs.types import Axes, Before, Bool, Layout
 
 
 def _values(array: Any) -> Any:
@@ -18,12 +18,12 @@ def _numbers(value: Any) -> Any:
     return None if value is None else _values(array_value(value))
 
 
-Numbers = Annotated[Any, BeforeValidator(_numbers), WithJsonSchema({"type": ["number", "array", "null"]})]
+Numbers = Annotated[Any, Before(_numbers), WithJsonSchema({"type": ["number", "array", "null"]})]
 """A number or nested lists of them, whatever form they were stated in; null stays null."""
 
 AxesOrNone = Annotated[
     Axes,
-    BeforeValidator(lambda value: () if value is None else value),
+    Before(lambda value: () if value is None else value),
     WithJsonSchema({"anyOf": [{"type": ["integer", "null"]}, {"type": "array", "items": {"type": "integer"}}]}),
 ]
 """One axis, several, or none at all."""

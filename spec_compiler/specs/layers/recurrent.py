@@ -9,7 +9,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import field_validator
 
 from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
-from spec_compiler.specs.initializers import GlorotUniform, Initializer, Orthogonal, Zeros
+from spec_compiler.specs.initializers.base import Initializer
+from spec_compiler.specs.initializers.constant import Zeros
+from spec_compiler.specs.initializers.fans import GlorotUniform
+from spec_compiler.specs.initializers.matrices import Orthogonal
 from spec_compiler.specs.shapes import Shape, ShapeError, Shapes, UnknownDimensionError, require_dim, require_rank, show
 from spec_compiler.specs.types import (
     Activation,

@@ -1,13 +1,13 @@
-"""Layers that move elements about: flatten, reshape, permute, repeat. None computes anything, none passes a mask on."""
+"""Layers that move elements about: reshape, permute, repeat. None computes anything, none passes a mask on."""
 
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, WithJsonSchema, model_validator
+from pydantic import WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.shapes import Shape, ShapeError, product, require_min_rank, require_rank, show
-from spec_compiler.specs.types import MAX_SIZE, DataFormat, Int, PositiveInt, kept_dtype
+from spec_compiler.specs.types import MAX_SIZE, Before, Int, PositiveInt, kept_dtype
 
 
 def _target_shape(value: Any) -> Any:
@@ -23,27 +23,9 @@ def _target_shape(value: Any) -> Any:
 
 TargetShape = Annotated[
     tuple[Int | None, ...],
-    BeforeValidator(_target_shape),
+    Before(_target_shape),
     WithJsonSchema({"type": "array", "items": {"type": ["integer", "null"], "minimum": -1}}),
 ]
-
-
-ImageFormat = Annotated[DataFormat, BeforeValidator(lambda v: "channels_last" if v in (None, "default") else v)]
-"""Where the channels are; null, or old Keras's "default", is `channels_last`."""
-
-
-class Flatten(LayerSpec):
-    """Make one axis of all but the batch axis: (batch, a, b, …) -> (batch, a * b * …)."""
-
-    data_format: ImageFormat = "channels_last"
-    """`channels_first`: the channels, behind the batch axis, are moved to the end first."""
-
-    def infer_shape(self, x: Shape) -> Shape:
-        require_min_rank(x, 1, "Flatten")
-        return (x[0], product(x[1:]))
-
-    def output_dtype(self, *dtypes: str) -> str:
-        return kept_dtype(self.compute_dtype, dtypes[0])
 
 
 class Reshape(LayerSpec):

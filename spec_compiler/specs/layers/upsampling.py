@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from spec_compiler.specs.layers.conv import ChannelsLast, Spatial
 from spec_compiler.specs.shapes import Shape
-from spec_compiler.specs.types import Pair, PositiveInt, Triple
+from spec_compiler.specs.types import Before, Pair, PositiveInt, Triple
 
 
 def _known_interpolation(value: Any) -> Any:
@@ -23,7 +23,7 @@ def _known_interpolation(value: Any) -> Any:
 
 Interpolation = Annotated[
     Literal["nearest", "bilinear", "bicubic"],
-    BeforeValidator(_known_interpolation),
+    Before(_known_interpolation),
     WithJsonSchema({"enum": ["nearest", "bilinear", "bicubic"]}),
 ]
 

@@ -2,17 +2,17 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from spec_compiler.specs.metrics.base import MetricSpec
-from spec_compiler.specs.types import Bool, DType, NonNegativeInt, PositiveInt, Rate
+from spec_compiler.specs.types import Before, Bool, DType, NonNegativeInt, PositiveInt, Rate
 
 
 def _list_of(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-Thresholds = Annotated[Rate | list[Rate] | None, BeforeValidator(_list_of)]
+Thresholds = Annotated[Rate | list[Rate] | None, Before(_list_of)]
 
 
 class TruePositives(MetricSpec):

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema, model_validator
+from pydantic import Field, PrivateAttr, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from spec_compiler.specs.arguments import ArgumentsSpec
 from spec_compiler.specs.registry import snake_case
-from spec_compiler.specs.types import Bool, NonNegativeFloat, PositiveFloat, PositiveInt, Rate
+from spec_compiler.specs.types import Before, Bool, NonNegativeFloat, PositiveFloat, PositiveInt, Rate
 
 
 def _learning_rate(value: Any) -> Any:
@@ -27,7 +27,7 @@ def _learning_rate(value: Any) -> Any:
 
 LearningRate = Annotated[
     Any,
-    BeforeValidator(_learning_rate),
+    Before(_learning_rate),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"$ref": "#/$defs/schedule"}]}),
 ]
 """A number, or a schedule: `CosineDecay(0.1, 1000)`, `{"CosineDecay": {...}}`, Keras's `{class_name, config}`."""

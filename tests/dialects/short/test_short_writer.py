@@ -18,7 +18,7 @@ from spec_compiler.dialects.short.writer import write
 from spec_compiler.ir import build_graph
 from spec_compiler.lowering.initializers import initialize
 from spec_compiler.source import load, parse
-from spec_compiler.specs.initializers import VarianceScaling
+from spec_compiler.specs.initializers.scaling import VarianceScaling
 from spec_compiler.specs.layers import Dense, Identity
 from spec_compiler.specs.model import CallSpec, FunctionalSpec, ModelSpec, Placed, Ref, SequentialSpec, refs_in
 from tests.conftest import SHARED

@@ -1,4 +1,4 @@
-"""Layers that torch lacks, of those that every model is made of."""
+"""Embeddings that torch lacks."""
 
 from __future__ import annotations
 

@@ -1,0 +1,64 @@
+"""Lowerings of `specs.layers.normalization_samples`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+from torch.fx import Proxy
+
+from spec_compiler.lowering.call import Call
+from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.normalization import affine_kwargs
+from spec_compiler.lowering.table import lowers
+from spec_compiler.lowering.weights import Rule
+from spec_compiler.nn import normalization as nn_normalization
+from spec_compiler.specs.layers.normalization_samples import GroupNormalization, LayerNormalization
+from spec_compiler.specs.shapes import product
+
+
+@lowers(LayerNormalization)
+def layer_normalization(layer: LayerNormalization, call: Call, x: Proxy) -> Any:
+    axes = layer.axes(call.shapes[0])
+    dims, stated, last = _normalized(axes, call)
+    rules = [Rule("gamma", "weight", shape=stated), Rule("beta", "bias", shape=stated)]
+    if not last or None in dims or (layer.center and not layer.scale):
+        kwargs = affine_kwargs(layer)
+        # Without weights nothing depends on the lengths, which need not be known then.
+        shape = tuple(0 if n is None else n for n in dims)
+        expr = ModuleExpr(nn_normalization.AxisLayerNorm, shape, tuple(sorted(axes)), eps=layer.epsilon, **kwargs)
+        return call.module(expr, rules)(x)
+    kwargs = {} if layer.scale else {"elementwise_affine": False}
+    kwargs |= {"bias": False} if layer.scale and not layer.center else {}
+    size = dims[0] if len(dims) == 1 else dims
+    return call.module(ModuleExpr(nn.LayerNorm, size, eps=layer.epsilon, **kwargs), rules)(x)
+
+
+def _normalized(axes: tuple[int, ...], call: Call) -> tuple[tuple[int | None, ...], Any, bool]:
+    """Lengths of the axes, front to back; what Keras's weights are reshaped to; whether they are the last axes."""
+    shape = call.shapes[0]
+    in_order = tuple(sorted(axes))
+    dims = tuple(shape[axis] for axis in in_order)
+    # Keras's weights may name the axes in another order, yet are reshaped to this one, not permuted.
+    stated = dims if axes != in_order else None
+    return dims, stated, in_order == tuple(range(len(shape) - len(axes), len(shape)))
+
+
+@lowers(GroupNormalization)
+def group_normalization(layer: GroupNormalization, call: Call, x: Proxy) -> Any:
+    shape = call.shapes[0]
+    place = layer.place(shape)
+    channels = shape[place]
+    groups = channels if layer.groups == -1 else layer.groups
+    others = product(n for i, n in enumerate(shape) if i not in (0, place))
+    one_value = groups == channels and others in (1, None)
+    rules = [Rule("gamma", "weight"), Rule("beta", "bias")]
+    weighted = layer.scale or layer.center
+    if layer.scale != layer.center or one_value or (weighted and len(shape) > 3):
+        expr = ModuleExpr(nn_normalization.GroupNorm, groups, channels, eps=layer.epsilon, **affine_kwargs(layer))
+    else:
+        kwargs = {} if layer.scale else {"affine": False}
+        expr = ModuleExpr(nn.GroupNorm, groups, channels, eps=layer.epsilon, **kwargs)
+    norm = call.module(expr, rules)
+    axis = call.axis(place)
+    return norm(x) if axis == 1 else norm(x.movedim(axis, 1)).movedim(1, axis)

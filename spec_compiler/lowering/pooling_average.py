@@ -1,0 +1,21 @@
+"""Lowerings of `specs.layers.pooling_average`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+from torch.fx import Proxy
+
+from spec_compiler.lowering.call import Call
+from spec_compiler.lowering.pooling import pool
+from spec_compiler.lowering.table import lowers
+from spec_compiler.nn import pooling as nn_pooling
+from spec_compiler.specs.layers.pooling_average import AveragePooling
+
+AVERAGE_POOL = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
+
+
+@lowers(AveragePooling)
+def average_pooling(layer: AveragePooling, call: Call, x: Proxy) -> Any:
+    return pool(layer, call, x, AVERAGE_POOL[layer.rank], nn_pooling.same_average_pool)
