@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +134,7 @@ def _read_archive(path: str | os.PathLike[str]) -> tuple[Reporter, ModelSpec | N
         raise SpecError(Diagnostic(BAD_ARCHIVE, message, span=Span(os.fspath(path), 1, 1)))
     reporter, spec = _read(parse(config, f"{os.fspath(path)}!config.json", "json"))
     if spec is not None and spec.origin is not None and spec.origin.keras_version is None:
-        spec._origin = spec.origin._replace(keras_version=_version(read_member(path, "metadata.json")))
+        spec._origin = replace(spec.origin, keras_version=_version(read_member(path, "metadata.json")))
     return reporter, spec
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from spec_compiler.diagnostics.text import plain, show
@@ -28,18 +28,16 @@ class Span(NamedTuple):
         return f"{plain(self.file)}:{self.line}:{self.column}"
 
 
-class Code(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Code:
     """One kind of finding: a fixed `id`, a readable `slug`, and the page `spec-compiler explain` prints."""
 
     id: str
     slug: str
-    explanation: str
+    explanation: str = field(compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.id
-
-    def __repr__(self) -> str:
-        return f"Code(id={self.id!r}, slug={self.slug!r})"
 
     @property
     def summary(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from spec_compiler.dialects.detect import Detected
@@ -15,7 +14,7 @@ def opened(found: Detected) -> Detected:
     if not _holds_any(found.data):
         return found
     data = _opened(found.data)
-    return replace(found, data=data, around=(*found.around[:-1], data))
+    return found._replace(data=data, around=(*found.around[:-1], data))
 
 
 def _holds_any(data: Any) -> bool:

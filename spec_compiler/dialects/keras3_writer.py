@@ -9,7 +9,6 @@ their names; those stay, as other backends take them.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from spec_compiler.diagnostics import Reporter
@@ -54,7 +53,7 @@ def _read_from(spec: ModelSpec) -> Detected | None:
     if spec.origin is None or spec.origin.document is None:
         return None
     found = detect(spec.origin.document, Reporter())
-    return found and replace(found, origin=spec.origin)
+    return found and found._replace(origin=spec.origin)
 
 
 def _as_read(spec: ModelSpec, found: Detected) -> dict[str, Any] | None:

@@ -39,7 +39,8 @@ class Placed(NamedTuple):
     calls: list[CallSpec]
 
 
-class Origin(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Origin:
     """What wrote the document: for messages, and for writing the same back."""
 
     dialect: str
