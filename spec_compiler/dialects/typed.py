@@ -72,7 +72,7 @@ def _add_model(found: Typed, spec: ModelSpec) -> None:
         model, body = pending.pop()
         found.models.add(id(model))
         _add_calls(found, model, body)
-        for node in body.nodes:
+        for node in (*body.nodes, *body.unused):
             found.built.setdefault(id(node.layer), Built(*_shapes(node)))
             if node.body is not None and isinstance(node.layer, ModelSpec):
                 pending.append((node.layer, node.body))
@@ -81,7 +81,7 @@ def _add_model(found: Typed, spec: ModelSpec) -> None:
 def _add_calls(found: Typed, model: ModelSpec, body: Graph) -> None:
     if not isinstance(model, FunctionalSpec):
         return
-    nodes = {node.name: node for node in body.nodes}
+    nodes = {node.name: node for node in (*body.nodes, *body.unused)}
     for placed in model.placed:
         for i in range(len(placed.calls)):
             node = nodes.get(f"{placed.layer.name}#{i}" if i else str(placed.layer.name))

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import pytest
 
-from spec_compiler import validate_text
+from spec_compiler import parse_spec, validate_text
+from spec_compiler.dialects.write import to_json
 from spec_compiler.models import model_from_json
 from tests.models.oracle import check_model
 
@@ -50,6 +51,12 @@ def document(size: int = 3, source: str = "first") -> str:
     branch["config"]["target_shape"] = [size, 1]
     branch["inbound_nodes"][0]["args"][0]["config"]["keras_history"][0] = source
     return json.dumps(stated)
+
+
+def test_keras_loads_what_is_written_of_an_unused_branch() -> None:
+    layers = "  - {Dense: {units: 2}, name: a, from: x}\n  - {Dense: {units: 2}, name: b, from: a}\n"
+    loaded = keras.models.model_from_json(to_json(parse_spec(HEAD + layers + TAIL)))
+    assert [layer.name for layer in loaded.layers] == ["x", "end"]
 
 
 def test_unused_branch_is_no_part_of_the_model() -> None:

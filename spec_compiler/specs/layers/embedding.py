@@ -1,6 +1,6 @@
 """Embeddings: a vector for each id."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
 from spec_compiler.specs.initializers.random import RandomUniform
@@ -8,7 +8,6 @@ from spec_compiler.specs.shapes import Shape, ShapeError, merged, require_dim, s
 from spec_compiler.specs.types import (
     Bool,
     ConstraintField,
-    DType,
     InitializerField,
     PositiveFloat,
     PositiveInt,
@@ -71,7 +70,7 @@ class ReversibleEmbedding(Embedding):
 
     tie_weights: Bool = True
     """Whether the table itself projects back, rather than a matrix of its own (Press & Wolf 2017, arXiv:1608.05859)."""
-    reverse_dtype: DType | None = None
+    reverse_dtype: Literal["float16", "bfloat16", "float32", "float64"] | None = None
     """Dtype of the projection back; null: the layer's."""
     logit_soft_cap: PositiveFloat | None = None
     """Brings what is projected back within `±logit_soft_cap`, by tanh; null: nothing is brought anywhere."""

@@ -19,6 +19,7 @@ from spec_compiler.specs.types import (
     Float,
     InitializerField,
     Int,
+    NonNegativeFloat,
     PositiveInt,
     RegularizerField,
     ShapeField,
@@ -111,7 +112,7 @@ class MaxoutDense(LayerSpec):
 class ThresholdedReLU(ActivationLayer):
     """`x` above `theta`, 0 below: what Keras 3 writes as ReLU with a threshold (Konda et al. 2014, arXiv:1402.3337)."""
 
-    theta: Float = 1.0
+    theta: NonNegativeFloat = 1.0
     """Where the output starts to be the input."""
 
 

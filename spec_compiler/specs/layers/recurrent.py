@@ -209,10 +209,6 @@ class Sequence(LayerSpec):
             raise UnknownDimensionError(
                 f"a stateful {name} needs to know the batch size, unknown in {show(sequences)}", help
             )
-        if self.unroll and steps is None:
-            raise UnknownDimensionError(
-                f"{name} with unroll=True needs to know the number of steps, unknown in {show(sequences)}"
-            )
         kept = self.kept_shapes(sequences)
         if initial_state is not None:
             check_states([*flat_shapes(initial_state), *states], kept, name)
