@@ -110,6 +110,8 @@ class CallReader(NamedTuple):
         if cls is not None and cls.__name__ == "TensorFlowCall":
             return CallSpec((self._inputs(node, path, kwargs, Constant),), kwargs, path)
         inputs = self._inputs(node, path, kwargs)
+        if is_recurrent(cls) and kwargs.get("constants", ()) is None:
+            del kwargs["constants"]  # tf.keras's Bidirectional says so wherever it is given states
         if is_recurrent(cls) and isinstance(inputs, list) and len(inputs) > 1:
             # Initial states given as tensors join the input in one list.
             inputs, *states = inputs

@@ -16,7 +16,7 @@ from spec_compiler.diagnostics import (
     did_you_mean,
     show,
 )
-from spec_compiler.dialects.calls import CallReader, lowest_calls
+from spec_compiler.dialects.calls import CallReader, is_recurrent, lowest_calls
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.model import CallSpec, Placed, Ref, map_refs, refs_in
 
@@ -108,6 +108,9 @@ def _list(value: Any) -> list[Any]:
 def _check_arguments(layer: LayerSpec, call: CallSpec, reporter: Reporter) -> None:
     """Report what a layer cannot be called on: anything but tensors, and lists of them where it takes lists."""
     named = [call.kwargs[name] for name in _TENSOR_ARGUMENTS if name in call.kwargs]
+    if is_recurrent(type(layer)):
+        # Cells on top of each other have a list of states each.
+        named = [list(refs_in(one)) if isinstance(one, list) and all(map(_is_tensors, one)) else one for one in named]
     if call.args and _is_tensor(call.args[0]) and all(map(_is_tensors, (*call.args, *named))):
         return
     if layer.takes_list and call.args and isinstance(call.args[0], list):

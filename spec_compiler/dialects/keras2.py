@@ -32,6 +32,23 @@ def _cudnn(args: Arguments) -> None:
     # The layers that ran on NVIDIA's library alone could do nothing else, so their files do not say it.
     args.values.setdefault("recurrent_activation", "sigmoid")
     args.class_name = args.class_name.removeprefix("CuDNN")
+    if args.values.get("time_major") and args.values.get("go_backwards"):
+        args.refuse(
+            "time_major", f"time_major=true beside go_backwards=true turns the batch round in CuDNN{args.class_name}"
+        )
+
+
+def _both_ways(args: Arguments) -> None:
+    layer = args.values.get("layer")
+    if not isinstance(layer, dict) or not isinstance(layer.get("config"), dict):
+        return
+    config = layer["config"]
+    if str(layer.get("class_name")).startswith("ConvLSTM") and config.get("time_major"):
+        args.refuse("layer", "a ConvLSTM with time_major=true has its batch turned round by tf.keras's Bidirectional")
+    if config.get("go_backwards") and args.values.get("backward_layer") is None:
+        # Keras 3 has both go backwards then, which it refuses.
+        turned = {**config, "name": f"backward_{config.get('name', 'layer')}", "go_backwards": False}
+        args.put("backward_layer", {**layer, "config": turned}, "layer")
 
 
 RULES = Rules(
@@ -62,9 +79,10 @@ RULES = Rules(
             "adjustment": (None,),
             "experimental_sync": (ANY,),
         },
-        **{name: {"time_major": (False, None), "implementation": (ANY,)} for name in _RECURRENT},
+        **{name: {"implementation": (ANY,)} for name in _RECURRENT},
         **{f"{name}Cell": {"implementation": (ANY,)} for name in ("LSTM", "GRU", "SimpleRNN")},
-        **{f"ConvLSTM{n}D": {"time_major": (False, None), "implementation": (ANY,)} for n in (1, 2, 3)},
+        # tf.keras's take it and go by it nowhere.
+        **{f"ConvLSTM{n}D": {"time_major": (ANY,), "implementation": (ANY,)} for n in (1, 2, 3)},
         "Embedding": {"input_length": (ANY,), "sparse": (False, None)},
         "DepthwiseConv1D": _KERNEL,
         "DepthwiseConv2D": _KERNEL,
@@ -83,6 +101,6 @@ RULES = Rules(
     },
     values={"activation": _OLD_ACTIVATIONS, "recurrent_activation": _OLD_ACTIVATIONS},
     absent={"GRU": {"reset_after": False}, "GRUCell": {"reset_after": False}},
-    steps={"BatchNormalization": _one_axis, "CuDNNGRU": _cudnn_gru, "CuDNNLSTM": _cudnn},
+    steps={"BatchNormalization": _one_axis, "CuDNNGRU": _cudnn_gru, "CuDNNLSTM": _cudnn, "Bidirectional": _both_ways},
     objects={"*": {"dtype": None}},
 )

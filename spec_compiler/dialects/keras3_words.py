@@ -33,12 +33,15 @@ def sized_by_padding(layer: Any) -> LayerSpec:
 
 
 def warn_of_lacking(spec: ModelSpec, reporter: Reporter) -> None:
-    """Warn of every layer that Keras 3 cannot load."""
+    """Warn of every layer that Keras 3 cannot load, and of the argument that it does not know."""
     for layer in spec.walk():
         if is_lacking(layer):
             message = f"layer {show(layer.name)}: Keras 3 has no {layer.class_name}"
             help = "the file opens in spec_compiler, and in Keras with a class of that name among its custom_objects"
             reporter.warn(UNSUPPORTED, message, layer.path, help=help)
+        if getattr(layer, "time_major", False):
+            message = f"layer {show(layer.name)}: Keras 3's {layer.class_name} has no time_major"
+            reporter.warn(UNSUPPORTED, message, layer.path, help="the file opens in spec_compiler, and not in Keras 3")
 
 
 def is_lacking(layer: LayerSpec) -> bool:

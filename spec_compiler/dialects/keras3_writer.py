@@ -3,7 +3,7 @@
 A document of Keras 3 comes back as it was, key for key, for as long as the model is what it says. Names with a `/`, which
 Keras 3 refuses, are written with `_`. Layers that it does not have (LocallyConnected1D and 2D, Highway, MaxoutDense,
 ParametricSoftplus, SReLU) are written under their names: such a file opens here, and in Keras with a class of that name
-among its `custom_objects`. The writer warns of both. On its torch backend, Keras makes no weights for layers with a `.` in
+among its `custom_objects`. `time_major: true` is written too, which Keras 3 refuses. The writer warns of all three. On its torch backend, Keras makes no weights for layers with a `.` in
 their names; those stay, as other backends take them.
 """
 

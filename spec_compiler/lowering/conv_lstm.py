@@ -11,7 +11,7 @@ from torch.fx import Proxy
 from spec_compiler.lowering.call import Call
 from spec_compiler.lowering.conv import CONV, compact, differing, kernel_axes, padded
 from spec_compiler.lowering.expressions import ModuleExpr
-from spec_compiler.lowering.recurrent import activations_of, gate_rate, opened, several
+from spec_compiler.lowering.recurrent import activations_of, gate_rate, opened, several, steps_mask
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import recurrent as nn_recurrent
@@ -33,7 +33,7 @@ def conv_lstm(
     x = x.movedim(-1, 2) if last else x
     padding, x = padded(call, x, dims, layer.kernel_size, layer.strides, dilation, layer.padding)
     run = call.module(_expression(layer, step[layer.channel_axis], padding, dilation), _rules(layer))
-    x, mask, start, keep = opened(layer, call, x, initial_state, *states)
+    x, mask, start, keep = opened(layer, call, x, steps_mask(call), initial_state, *states)
     if start is not None and last:
         start = [state.movedim(-1, 1) for state in start]
     y, *finals = several(run(x, **call.given(states=start, mask_bt=mask)), 3)

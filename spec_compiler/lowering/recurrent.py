@@ -26,6 +26,7 @@ from spec_compiler.specs.layers.recurrent import (
     RecurrentWeights,
     Sequence,
     SimpleRNNCell,
+    VectorSequence,
 )
 from spec_compiler.specs.layers.recurrent_cells import StackedRNNCells
 
@@ -133,21 +134,26 @@ def cell_step(layer: BaseCell | StackedRNNCells, call: Call, x: Proxy, states: A
     return (x[:, 0], *finals)
 
 
-@lowers(Sequence)
+@lowers(VectorSequence)
 def sequence(
-    layer: Sequence, call: Call, x: Proxy, initial_state: Any = None, *states: Proxy
+    layer: VectorSequence, call: Call, x: Proxy, initial_state: Any = None, *states: Proxy
 ) -> Proxy | tuple[Proxy, ...]:
     cells, sizes = layer.cells, [call.shapes[0][-1], *(cell.units for cell in layer.cells)]
     names = [f"cell_{i}" if len(cells) > 1 else "" for i in range(len(cells))]
     runs = [declared(call, *each) for each in zip(cells, sizes, names, strict=False)]
-    x, mask, start, keep = opened(layer, call, x, initial_state, *states)
+    mask = steps_mask(call)
+    if layer.time_major:
+        x, mask = x.transpose(0, 1), None if mask is None else mask.transpose(0, 1)
+    x, mask, start, keep = opened(layer, call, x, mask, initial_state, *states)
     y, finals = over_steps(layer, call, x, mask, start, runs)
     keep(finals)
+    if layer.time_major and layer.return_sequences:
+        y = y.transpose(0, 1)
     return (y, *finals) if layer.return_state else y
 
 
 def opened(
-    layer: Sequence, call: Call, x: Proxy, initial_state: Any, *states: Proxy
+    layer: Sequence, call: Call, x: Proxy, mask: Proxy | None, initial_state: Any, *states: Proxy
 ) -> tuple[Proxy, Proxy | None, list[Proxy] | None, Callable[[list[Proxy]], None]]:
     """The steps and their mask in the order they are taken, the states to start from, and what keeps the final ones.
 
@@ -164,7 +170,6 @@ def opened(
         states_in = getattr(torch, layer.compute_dtype)
         kept = call.module(ModuleExpr(nn_recurrent.States, *shapes).to(states_in), name="states")
         start = start or several(kept(), len(shapes))
-    mask = steps_mask(call)
     if layer.go_backwards:
         x = named(x.flip(1), "reversed_steps")
         mask = None if mask is None else named(mask.flip(1), "reversed_mask")
@@ -172,7 +177,12 @@ def opened(
 
 
 def over_steps(
-    layer: Sequence, call: Call, x: Proxy, mask: Proxy | None, start: list[Proxy] | None, runs: list[Callable[..., Any]]
+    layer: VectorSequence,
+    call: Call,
+    x: Proxy,
+    mask: Proxy | None,
+    start: list[Proxy] | None,
+    runs: list[Callable[..., Any]],
 ) -> tuple[Proxy, list[Proxy]]:
     """The output, and the final states where the layer keeps or returns them."""
     finals: list[Proxy] = []

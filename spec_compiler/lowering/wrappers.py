@@ -35,7 +35,7 @@ def bidirectional(
     if any(inner.compute_dtype != layer.compute_dtype for inner in layer.directions):
         there, back = call.cast(there), call.cast(back)
     if layer.layer.return_sequences:
-        back = back.flip(1)
+        back = back.flip(0 if getattr(layer.layer, "time_major", False) else 1)
     outputs = (*merged(layer, there, back), *kept)
     return outputs if len(outputs) > 1 else outputs[0]
 

@@ -196,15 +196,9 @@ class Sequence(LayerSpec):
     zero_output_for_mask: Bool = False
     """Whether a masked step's output is zero, not the output before it."""
 
-    @property
-    def cells(self) -> list[BaseCell]:
-        """The cells, each run on the outputs of the one before."""
-        raise NotImplementedError
-
     def infer_shape(self, sequences: Shape, initial_state: Any = None, *states: Shape) -> Shapes:
         name, out = type(self).__name__, self.step_shape(sequences)
-        batch, steps = sequences[:2]
-        if self.stateful and batch is None:
+        if self.stateful and self.batch_of(sequences) is None:
             help = "state the batch size in the input's shape: batch_shape instead of shape"
             raise UnknownDimensionError(
                 f"a stateful {name} needs to know the batch size, unknown in {show(sequences)}", help
@@ -212,24 +206,51 @@ class Sequence(LayerSpec):
         kept = self.kept_shapes(sequences)
         if initial_state is not None:
             check_states([*flat_shapes(initial_state), *states], kept, name)
-        outputs = (batch, steps, *out[1:]) if self.return_sequences else out
+        outputs = (*sequences[:2], *out[1:]) if self.return_sequences else out
         return [outputs, *kept] if self.return_state else outputs
+
+    def batch_of(self, sequences: Shape) -> int | None:
+        """Number of sequences."""
+        return sequences[0]
+
+    def step_shape(self, sequences: Shape) -> Shape:
+        """Shape of one step's output, batch first."""
+        raise NotImplementedError
+
+    def kept_shapes(self, sequences: Shape) -> list[Shape]:
+        """Shapes of the states, cell by cell."""
+        raise NotImplementedError
+
+    def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
+        return "first" if self.return_sequences and masked[:1] == (True,) else "none"
+
+
+class VectorSequence(Sequence):
+    """Cells run over the steps of a sequence of vectors."""
+
+    time_major: Bool = False
+    """Whether steps come before the batch, (steps, batch, features), in the output too: an argument of Keras 2 alone."""
+
+    unstated: ClassVar[tuple[str, ...]] = ("time_major",)
+
+    @property
+    def cells(self) -> list[BaseCell]:
+        """The cells, each run on the outputs of the one before."""
+        raise NotImplementedError
 
     def intermediates(self, sequences: Shape, *_: Any, **__: Any) -> list[Shape]:
         """The gates of every step."""
         return [(*sequences[:2], cell.gates * cell.units) for cell in self.cells]
 
+    def batch_of(self, sequences: Shape) -> int | None:
+        return sequences[1 if self.time_major else 0]
+
     def step_shape(self, sequences: Shape) -> Shape:
-        """Shape of one step's output: (batch, units)."""
         require_rank(sequences, 3, type(self).__name__)
-        return (sequences[0], self.cells[-1].units)
+        return (self.batch_of(sequences), self.cells[-1].units)
 
     def kept_shapes(self, sequences: Shape) -> list[Shape]:
-        """Shapes of the states, cell by cell."""
-        return [shape for cell in self.cells for shape in cell.state_shapes(sequences[0])]
-
-    def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
-        return "first" if self.return_sequences and masked[:1] == (True,) else "none"
+        return [shape for cell in self.cells for shape in cell.state_shapes(self.batch_of(sequences))]
 
 
 _LAST_ARGUMENTS = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll")
@@ -241,7 +262,7 @@ def _positional(cell: tuple[str, ...], *more: str) -> tuple[str, ...]:
     return (*cell[:place], "activity_regularizer", *cell[place:], *_LAST_ARGUMENTS, *more)
 
 
-class LSTM(Sequence, LSTMCell):
+class LSTM(VectorSequence, LSTMCell):
     """Long short-term memory, Hochreiter & Schmidhuber 1997, gates in the order input, forget, cell, output."""
 
     activity_regularizer: RegularizerField = None
@@ -249,7 +270,7 @@ class LSTM(Sequence, LSTMCell):
     use_cudnn: Bool | Literal["auto"] = "auto"
     """Which kernel Keras is to use; changes nothing here."""
 
-    unstated = ("use_cudnn",)
+    unstated = ("use_cudnn", "time_major")
     positional = _positional(LSTMCell.positional, "use_cudnn")
 
     @property
@@ -257,7 +278,7 @@ class LSTM(Sequence, LSTMCell):
         return [self]
 
 
-class GRU(Sequence, GRUCell):
+class GRU(VectorSequence, GRUCell):
     """Gated recurrent unit, Cho et al. 2014 (arXiv:1406.1078), gates in the order update, reset, new."""
 
     activity_regularizer: RegularizerField = None
@@ -265,7 +286,7 @@ class GRU(Sequence, GRUCell):
     use_cudnn: Bool | Literal["auto"] = "auto"
     """Which kernel Keras is to use; changes nothing here."""
 
-    unstated = ("use_cudnn",)
+    unstated = ("use_cudnn", "time_major")
     positional = _positional(tuple(n for n in GRUCell.positional if n != "reset_after"), "reset_after", "use_cudnn")
 
     @property
@@ -273,13 +294,13 @@ class GRU(Sequence, GRUCell):
         return [self]
 
 
-class SimpleRNN(Sequence, SimpleRNNCell):
+class SimpleRNN(VectorSequence, SimpleRNNCell):
     """The plain recurrent layer: `h = activation(x @ kernel + h @ recurrent_kernel + bias)` at each step."""
 
     activity_regularizer: RegularizerField = None
     """Penalty on the output, added to the loss, divided by the batch size. (Keras 3.15 takes it and forgets it.)"""
 
-    unstated = ("seed",)
+    unstated = ("seed", "time_major")
     positional = _positional(
         (
             "units", "activation", "use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer",

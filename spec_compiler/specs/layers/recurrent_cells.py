@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import field_validator
 
 from spec_compiler.specs.base import LayerSpec, Variable
-from spec_compiler.specs.layers.recurrent import BaseCell, Sequence, check_states, flat_shapes
+from spec_compiler.specs.layers.recurrent import BaseCell, Sequence, VectorSequence, check_states, flat_shapes
 from spec_compiler.specs.shapes import Shape, Shapes, require_rank
 from spec_compiler.specs.types import LayerField
 
@@ -56,7 +56,7 @@ class StackedRNNCells(LayerSpec):
         return cell_variables(list(self.flat()), x)
 
 
-class RNN(Sequence):
+class RNN(VectorSequence):
     """Run a cell, or several on top of each other, over the steps of a sequence."""
 
     cell: LayerField

@@ -79,7 +79,7 @@ class Bidirectional(LayerSpec):
         if self.layer.return_state:
             (forward, *kept), (backward, *more) = forward, backward
             kept += more
-        if self.merge_mode == "concat":
+        if self.merge_mode == "concat" and forward[:-1] == backward[:-1]:
             merged = [(*forward[:-1], forward[-1] + backward[-1])]
         elif self.merge_mode is None:
             merged = [forward, backward]
@@ -87,7 +87,8 @@ class Bidirectional(LayerSpec):
             merged = [forward]
         else:
             message = f"outputs of shapes {show(forward)} and {show(backward)} cannot be merged by '{self.merge_mode}'"
-            raise ShapeError(message, "use merge_mode 'concat', or layers of the same size")
+            help = None if self.merge_mode == "concat" else "use merge_mode 'concat', or layers of the same size"
+            raise ShapeError(message, help)
         outputs = merged + kept
         return outputs if len(outputs) > 1 else outputs[0]
 
@@ -136,6 +137,8 @@ class TimeDistributed(LayerSpec):
 
     @model_validator(mode="after")
     def _one_input(self) -> Self:
+        if getattr(self.layer, "time_major", False) and not self.layer.return_sequences:
+            raise ValueError("a layer with time_major must return sequences here, whose axes stand as the input's do")
         if not self.layer.takes_one_input:
             raise ValueError(f"expected a layer of one input, got {type(self.layer).__name__}")
         return self
