@@ -1,4 +1,8 @@
-"""Give every value the mask it bears: made by a layer, passed on by one that supports masking, or none."""
+"""Give every value the mask it bears: made by a layer, passed on by one that supports masking, or none.
+
+A value has one mask for all who read it. Keras 3.15.1 differs where attention reads one: it takes the mask off, so that what
+is computed later from the same tensor, in an order that the graph does not say, sees none.
+"""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from keras import layers
 
 from spec_compiler import emit
 from spec_compiler.lowering.names import class_name
-from spec_compiler.models import Model
-from tests.models.oracle import check_model
+from spec_compiler.models import Model, model_from_json
+from tests.models.oracle import check_model, randomize
 
 rng = np.random.default_rng(0)
 
@@ -85,6 +85,23 @@ def test_mask_goes_through_a_nested_model():
     tokens = keras.Input((7,), dtype="int32")
     y = layers.LSTM(3)(inner(layers.Embedding(9, 4, mask_zero=True)(tokens)))
     check_model(keras.Model(tokens, y), [ids(6, 7)])
+
+
+def test_what_attention_has_read_keeps_its_mask():
+    """Keras takes the masks off what its attention has read, so whoever reads it later sees none; a second call does."""
+
+    def model(again: bool) -> keras.Model:
+        tokens = keras.Input((4,), dtype="int32")
+        embedding = layers.Embedding(9, 6, mask_zero=True, name="embedding")
+        x = embedding(tokens)
+        y = layers.MultiHeadAttention(2, 3, name="first")(x, x)
+        x = embedding(tokens) if again else x
+        return keras.Model(tokens, layers.MultiHeadAttention(2, 3, name="second")(y, x))
+
+    theirs, ours = model(again=True), model_from_json(model(again=False).to_json())
+    ours.set_weights(randomize(theirs))
+    given = ids(5, 4)
+    np.testing.assert_allclose(ours.predict(given, verbose=0), theirs(given).detach().numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_nested_model_that_makes_a_mask():
