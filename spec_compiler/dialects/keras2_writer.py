@@ -25,7 +25,7 @@ from spec_compiler.dialects import names
 from spec_compiler.dialects.calls import is_recurrent
 from spec_compiler.dialects.keras3_words import sized_by_padding
 from spec_compiler.dialects.known import holds_operations
-from spec_compiler.dialects.tensorflow import TensorFlowCall, written, written_as
+from spec_compiler.dialects.tensorflow import TensorFlowCall, inverted, written, written_as
 from spec_compiler.dialects.typed import Typed, input_shape, typed
 from spec_compiler.ir import Node
 from spec_compiler.specs.base import LayerSpec
@@ -70,7 +70,7 @@ class _Writer:
         if type(layer).__name__ == "Deconvolution2D":
             layer = sized_by_padding(layer)
         if holds_operations(layer.keras_module or ""):
-            self._refuse(layer, f"Keras 2 has no operation {layer.class_name} of {layer.keras_module}")
+            self._refuse(layer, f"Keras 2 has the operation {layer.class_name} of {layer.keras_module} in graphs alone")
         config = layer.get_config()
         for name in layer.layer_fields:
             config[name] = self._inner(getattr(layer, name))
@@ -142,7 +142,7 @@ class _Writer:
         return config
 
     def _functional(self, spec: FunctionalSpec) -> dict[str, Any]:
-        spec = written_as(spec)
+        spec = inverted(written_as(spec), self.types, self._refuse)
         number = _Numbering(spec)
         inputs, outputs = (list(refs_in(ends)) for ends in (spec.inputs, spec.outputs))
         return {

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spec_compiler.dialects.tensorflow.arrays import order_of_axes
 from spec_compiler.dialects.tensorflow.builder import Builder
 from spec_compiler.dialects.tensorflow.folding import shape as shape_of_constant
-from spec_compiler.dialects.tensorflow.table import tf
-from spec_compiler.dialects.tensorflow.values import Dim, Refusal, Tensor, wholes
+from spec_compiler.dialects.tensorflow.table import tf, writes
+from spec_compiler.dialects.tensorflow.values import Dim, Refusal, Tensor, is_tensor, wholes
 from spec_compiler.specs.layers.ops_convolutions import transposed_layer
+from spec_compiler.specs.layers.ops_types import is_float
+
+if TYPE_CHECKING:
+    from spec_compiler.dialects.tensorflow.recorder import Recorder
 
 
 def spatial(value: Any, rank: int, data_format: str, what: str) -> list[int]:
@@ -165,6 +169,33 @@ def pooled(to: Builder, op: str, rank: int, x: Any, size: Any, strides: Any, pad
 for _rank, _names in ((None, "nn.{}_pool"), (1, "nn.{}_pool1d"), (2, "nn.{}_pool2d"), (3, "nn.{}_pool3d")):
     _pooling(_names.format("max"), "MaxPool", _rank)
     _pooling(_names.format("avg"), "AveragePool", _rank)
+
+
+def _pooling_in_keras2(op: str, function: str) -> None:
+    @writes(op)
+    def pool(to: Recorder, inputs: Any, *, pool_size: Any, strides: Any, padding: str, data_format: Any) -> Any:
+        if data_format is not None or not is_float(to.dtype(inputs)):
+            raise Refusal("channels first, or whole numbers")
+        steps = pool_size if strides is None else strides
+        return to.call(function, inputs, ksize=pool_size, strides=steps, padding=padding.upper())
+
+
+_pooling_in_keras2("MaxPool", "nn.max_pool")
+_pooling_in_keras2("AveragePool", "nn.avg_pool")
+
+
+@writes("Conv")
+def conv_in_keras2(
+    to: Recorder, inputs: Any, kernel: Any, *, strides: Any, padding: str, data_format: Any, dilation_rate: Any
+) -> Any:
+    x, filters = to.meeting([inputs, kernel])
+    if data_format is not None or not is_tensor(kernel) or to.shape(filters)[-2] != to.shape(x)[-1]:
+        raise Refusal("channels first or in groups, or a kernel that is a constant")
+    rank = to.rank(x) - 2
+    steps, holes = (n if isinstance(n, list) else [n] * rank for n in (strides, dilation_rate))
+    if max(steps) > 1 and max(holes) > 1:
+        raise Refusal("strides and dilation at once")
+    return to.call("nn.convolution", x, filters=filters, strides=steps, padding=padding.upper(), dilations=holes)
 
 
 @tf("nn.pool")

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spec_compiler.dialects.tensorflow.builder import Builder
-from spec_compiler.dialects.tensorflow.table import tf
+from spec_compiler.dialects.tensorflow.table import tf, writes
 from spec_compiler.dialects.tensorflow.values import Refusal, dtype_name, is_tensor, tensors_in
 from spec_compiler.specs.layers.ops_types import is_float
 from spec_compiler.specs.types import DTYPES
+
+if TYPE_CHECKING:
+    from spec_compiler.dialects.tensorflow.recorder import Recorder
+
+ALSO = {
+    "Absolute": "Abs",
+    "Conjugate": "Conj",
+    "BitwiseInvert": "BitwiseNot",
+    "BitwiseLeftShift": "LeftShift",
+    "BitwiseRightShift": "RightShift",
+}
+"""Keras's other names for some operations."""
+
+MEETINGS = {
+    **dict.fromkeys(("LogicalNot", "LogicalAnd", "LogicalOr", "LogicalXor"), "bool"),
+    **dict.fromkeys(("Copy", "StopGradient"), "output"),
+    **dict.fromkeys(("Absolute", "Sign", "Power"), "signed"),
+    **dict.fromkeys(("Equal", "NotEqual"), "together"),
+    **dict.fromkeys(("Greater", "GreaterEqual", "Less", "LessEqual"), "ordered"),
+}
+"""What operands meet in, where that is not just any numbers."""
 
 ONE = {
     "math.abs abs __operators__.abs keras.backend.abs": "Absolute",
@@ -79,11 +100,18 @@ TWO = {
 
 
 def _one(names: str, op: str) -> None:
-    tf(names)(lambda to, x: to.op(op, x))
+    # What asks whether numbers are finite is below.
+    tf(names, writes="" if op.startswith("Is") else _both(op), meet=MEETINGS.get(op, "numbers"))(
+        lambda to, x: to.op(op, x)
+    )
 
 
 def _two(names: str, op: str) -> None:
-    tf(names)(lambda to, x, y: to.op(op, x, y))
+    tf(names, writes=_both(op), meet=MEETINGS.get(op, "numbers"))(lambda to, x, y: to.op(op, x, y))
+
+
+def _both(op: str) -> str:
+    return f"{op} {ALSO[op]}" if op in ALSO else op
 
 
 for _names, _op in ONE.items():
@@ -92,7 +120,17 @@ for _names, _op in TWO.items():
     _two(_names, _op)
 
 
-@tf("math.atan2 atan2")
+def _asks(op: str, function: str) -> None:
+    @writes(op)
+    def asked(to: Recorder, x: Any) -> Any:
+        return to.call(function, to.cast(x, to.dtype(x) if is_float(to.dtype(x)) else "float32"))
+
+
+for _op, _function in (("Isnan", "math.is_nan"), ("Isinf", "math.is_inf"), ("Isfinite", "math.is_finite")):
+    _asks(_op, _function)
+
+
+@tf("math.atan2 atan2", writes="Arctan2", meet="numbers")
 def atan2(to: Builder, y: Any, x: Any) -> Any:
     return to.op("Arctan2", y, x)
 
@@ -117,7 +155,10 @@ def rsub(to: Builder, x: Any, y: Any) -> Any:
     return to.op("Subtract", y, x)
 
 
-@tf("math.truediv truediv math.divide divide __operators__.truediv __operators__.div")
+@tf(
+    "math.truediv truediv math.divide divide __operators__.truediv __operators__.div", writes="TrueDivide Divide",
+    meet="numbers",
+)  # fmt: skip
 def truediv(to: Builder, x: Any, y: Any) -> Any:
     # Whole numbers of 32 bits and more make float64.
     tensors = list(tensors_in([x, y]))
@@ -164,7 +205,7 @@ def truncatediv(to: Builder, x: Any, y: Any) -> Any:
     return to.op("Cast", wide, dtype=to.dtype(tensor))
 
 
-@tf("truncatemod")
+@tf("truncatemod", writes="Fmod", meet="signed")
 def truncatemod(to: Builder, x: Any, y: Any) -> Any:
     return to.op("Fmod", x, y)
 
@@ -182,7 +223,7 @@ def add_n(to: Builder, inputs: Any) -> Any:
     return total if others else to.op("Copy", total)
 
 
-@tf("clip_by_value")
+@tf("clip_by_value", writes="Clip", meet="numbers", clip_value_min="x_min", clip_value_max="x_max")
 def clip_by_value(to: Builder, t: Any, clip_value_min: Any, clip_value_max: Any) -> Any:
     least, most = clip_value_min, clip_value_max
     if is_tensor(t) and all(type(end) in (int, float) for end in (least, most)) and least <= most:
@@ -195,12 +236,12 @@ def backend_clip(to: Builder, x: Any, min_value: Any, max_value: Any) -> Any:
     return clip_by_value(to, x, min_value, max_value)
 
 
-@tf("cast dtypes.cast keras.backend.cast")
+@tf("cast dtypes.cast keras.backend.cast", writes="Cast")
 def cast(to: Builder, x: Any, dtype: Any) -> Any:
     return to.op("Cast", x, dtype=known_dtype(dtype))
 
 
-@tf("dtypes.saturate_cast")
+@tf("dtypes.saturate_cast", writes="SaturateCast")
 def saturate_cast(to: Builder, value: Any, dtype: Any) -> Any:
     return to.op("SaturateCast", value, dtype=known_dtype(dtype))
 
@@ -211,6 +252,11 @@ def known_dtype(dtype: Any) -> str:
     if name not in DTYPES or name == "string":
         raise Refusal(f"there is no dtype '{name}'")
     return name
+
+
+@writes("ConvertToTensor")
+def convert_in_keras2(to: Recorder, x: Any, *, dtype: Any, sparse: Any, ragged: Any) -> Any:
+    return to.cast(x, to.outputs[0].dtype)
 
 
 @tf("convert_to_tensor")
@@ -225,6 +271,14 @@ def where(to: Builder, condition: Any, x: Any = None, y: Any = None) -> Any:
     return to.op("Where", condition, x, y)
 
 
+@writes("Where")
+def where_in_keras2(to: Recorder, condition: Any, x1: Any = None, x2: Any = None) -> Any:
+    if x1 is None or x2 is None:
+        raise Refusal("how many places a condition holds at is known only from the data")
+    x, y = to.meeting([x1, x2], "output") if is_tensor(x1) or is_tensor(x2) else (x1, x2)
+    return to.cast(to.call("where", to.cast(condition, "bool"), x=x, y=y), to.outputs[0].dtype)
+
+
 @tf("compat.v1.where")
 def where_v1(to: Builder, condition: Any, x: Any = None, y: Any = None) -> Any:
     # TensorFlow 1 picks whole rows where the condition has one axis and the others have more.
@@ -233,14 +287,20 @@ def where_v1(to: Builder, condition: Any, x: Any = None, y: Any = None) -> Any:
     return where(to, condition, x, y)
 
 
-@tf("zeros_like keras.backend.zeros_like")
+@tf("zeros_like keras.backend.zeros_like", writes="ZerosLike")
 def zeros_like(to: Builder, input: Any, dtype: Any = None, optimize: Any = True) -> Any:
     return to.op("ZerosLike", input, dtype=None if dtype is None else known_dtype(dtype))
 
 
-@tf("ones_like keras.backend.ones_like")
+@tf("ones_like keras.backend.ones_like", writes="OnesLike")
 def ones_like(to: Builder, input: Any, dtype: Any = None, optimize: Any = True) -> Any:
     return to.op("OnesLike", input, dtype=None if dtype is None else known_dtype(dtype))
+
+
+@writes("FullLike")
+def full_like_in_keras2(to: Recorder, x: Any, fill_value: Any, *, dtype: Any) -> Any:
+    like, value = to.meeting([to.call("zeros_like", x), fill_value])
+    return to.call("math.add", like, y=value)
 
 
 @tf("dtypes.complex complex")
@@ -248,17 +308,17 @@ def complex_(to: Builder, real: Any, imag: Any) -> Any:
     return to.op("ViewAsComplex", to.op("Stack", [real, imag], axis=-1))
 
 
-@tf("math.real")
+@tf("math.real", writes="Real")
 def real(to: Builder, input: Any) -> Any:
     return to.op("Real", input)
 
 
-@tf("math.imag")
+@tf("math.imag", writes="Imag")
 def imag(to: Builder, input: Any) -> Any:
     return to.op("Imag", input)
 
 
-@tf("math.angle")
+@tf("math.angle", writes="Angle")
 def angle(to: Builder, input: Any) -> Any:
     return to.op("Angle", input)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spec_compiler.dialects.tensorflow.builder import Builder
 from spec_compiler.dialects.tensorflow.elementwise import known_dtype
 from spec_compiler.dialects.tensorflow.folding import require_small
 from spec_compiler.dialects.tensorflow.resizing import weights
-from spec_compiler.dialects.tensorflow.table import tf
+from spec_compiler.dialects.tensorflow.table import tf, writes
 from spec_compiler.dialects.tensorflow.values import Dim, Refusal, number, whole, wholes
 from spec_compiler.specs.layers.ops_types import is_float
 from spec_compiler.specs.shapes import product
+
+if TYPE_CHECKING:
+    from spec_compiler.dialects.tensorflow.recorder import Recorder
 
 _METHODS = {0: "bilinear", 1: "nearest", 2: "bicubic", 3: "area"}
 
@@ -25,6 +28,15 @@ def resize(
     if preserve_aspect_ratio:
         raise Refusal("preserve_aspect_ratio")
     return resized(to, images, size, _method(method), antialias=bool(antialias))
+
+
+@writes("Resize")
+def resize_in_keras2(to: Recorder, images: Any, *, size: Any, interpolation: str, **others: Any) -> Any:
+    if interpolation not in ("bilinear", "nearest"):
+        raise Refusal(f"TensorFlow's {interpolation} resizing is not Keras's")
+    if others["data_format"] == "channels_first" or any(value is True for value in others.values()):
+        raise Refusal("antialiasing, cropping, padding or channels first")
+    return to.call("image.resize", images, size=list(size), method=interpolation)
 
 
 @tf("compat.v1.image.resize compat.v1.image.resize_images")
@@ -64,7 +76,7 @@ def resized(
     target = wholes(size, "a size")
     if len(target) != 2 or min(target) < 1:
         raise Refusal("a size is a height and a width")
-    if method != "nearest" and not is_float(to.dtype(images)):
+    if method != "nearest" and to.dtype(images) != "float32":
         images = to.op("Cast", images, dtype="float32")
     if half_pixel and not align_corners and not antialias and method in ("bilinear", "nearest"):
         return to.op("Resize", images, size=target, interpolation=method)
@@ -188,6 +200,13 @@ def central_crop(to: Builder, image: Any, central_fraction: Any) -> Any:
 # Colours.
 
 
+@writes("RGBToGrayscale")
+def rgb_to_grayscale_in_keras2(to: Recorder, images: Any, *, data_format: Any) -> Any:
+    if data_format is not None or not is_float(to.dtype(images)) or to.shape(images)[-1] != 3:
+        raise Refusal("channels first, or images without colours or of whole numbers")
+    return to.call("image.rgb_to_grayscale", images)
+
+
 @tf("image.rgb_to_grayscale")
 def rgb_to_grayscale(to: Builder, images: Any) -> Any:
     return to.op("RGBToGrayscale", images)
@@ -198,12 +217,12 @@ def grayscale_to_rgb(to: Builder, images: Any) -> Any:
     return to.op("Tile", images, repeats=[*[1] * (to.rank(images) - 1), 3])
 
 
-@tf("image.rgb_to_hsv")
+@tf("image.rgb_to_hsv", writes="RGBToHSV")
 def rgb_to_hsv(to: Builder, images: Any) -> Any:
     return to.op("RGBToHSV", images)
 
 
-@tf("image.hsv_to_rgb")
+@tf("image.hsv_to_rgb", writes="HSVToRGB")
 def hsv_to_rgb(to: Builder, images: Any) -> Any:
     return to.op("HSVToRGB", images)
 

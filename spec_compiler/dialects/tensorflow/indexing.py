@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spec_compiler.dialects.tensorflow.builder import Builder
 from spec_compiler.dialects.tensorflow.elementwise import known_dtype
-from spec_compiler.dialects.tensorflow.table import tf
+from spec_compiler.dialects.tensorflow.table import tf, writes
 from spec_compiler.dialects.tensorflow.values import Dim, Refusal, Tensor, is_tensor, tensors_in, whole, wholes
-from spec_compiler.specs.layers.ops_types import array_of
+from spec_compiler.specs.layers.ops_types import Array, array_of, together
+
+if TYPE_CHECKING:
+    from spec_compiler.dialects.tensorflow.recorder import Recorder
 
 _BACKWARDS = slice(None, None, -1)
 _FROM_DATA = "it takes a part whose place only the data tell"
@@ -20,6 +23,16 @@ def getitem(to: Builder, tensor: Any, slice_spec: Any) -> Any:
     if any(True for _ in tensors_in(entries)):
         return _at_places(to, tensor, entries)
     return item(to, tensor, [_entry(entry) for entry in entries])
+
+
+@writes("GetItem")
+def getitem_in_keras2(to: Recorder, x: Any, key: Any) -> Any:
+    entries = list(key) if isinstance(key, (list, tuple)) else [key]
+    for entry in entries:
+        ends = (entry.start, entry.stop, entry.step) if isinstance(entry, slice) else (entry,)
+        if not all(end is None or end is ... or type(end) is int for end in ends):
+            raise Refusal("it takes elements at places that are a tensor or a list")
+    return to.call("__operators__.getitem", x, slice_spec=entries)
 
 
 def item(to: Builder, x: Any, key: list[Any]) -> Any:
@@ -92,6 +105,14 @@ def _ends(value: Any) -> list[Any]:
     return [one if isinstance(one, Dim) else whole(one, "a place") for one in found]
 
 
+@writes("Slice")
+def slice_in_keras2(to: Recorder, inputs: Any, start_indices: Any, *, shape: Any) -> Any:
+    starts = start_indices.values if isinstance(start_indices, Array) else start_indices
+    if any(True for _ in tensors_in([starts])) or None in shape:
+        raise Refusal(_FROM_DATA)
+    return to.call("slice", inputs, begin=[whole(start, "a place") for start in starts], size=list(shape))
+
+
 @tf("slice")
 def slice_(to: Builder, input_: Any, begin: Any, size: Any) -> Any:
     starts = _ends(begin)
@@ -152,6 +173,43 @@ def _indices(indices: Any) -> Any:
     return whole(indices, "an index") if isinstance(indices, float) else indices
 
 
+@writes("Take")
+def take_in_keras2(to: Recorder, x: Any, indices: Any, *, axis: int | None) -> Any:
+    if not is_tensor(x):
+        raise Refusal("it looks up in a constant")
+    if axis is None:
+        x, axis = to.call("reshape", x, shape=[-1]), 0
+    return to.call("gather", x, indices=_from_the_front(to, indices, to.shape(x)[axis]), axis=axis)
+
+
+@writes("TakeAlongAxis")
+def take_along_axis_in_keras2(to: Recorder, x: Any, indices: Any, *, axis: int | None) -> Any:
+    if not is_tensor(x) or not is_tensor(indices):
+        raise Refusal("it looks up in a constant, or at places that are one")
+    if axis is None:
+        x, indices, axis = (*(to.call("reshape", one, shape=[-1]) for one in (x, indices)), 0)
+    if to.axis(axis, x) != to.rank(x) - 1 or to.shape(x)[:-1] != to.shape(indices)[:-1]:
+        raise Refusal("places along another axis than the last, or rows that are stretched")
+    places = _from_the_front(to, indices, to.shape(x)[-1])
+    return to.call("gather", x, indices=places, axis=to.rank(x) - 1, batch_dims=to.rank(x) - 1)
+
+
+def _from_the_front(to: Recorder, indices: Any, length: int | None) -> Any:
+    """Places counted from the front alone, as TensorFlow counts."""
+    if is_tensor(indices):
+        if to.dtype(indices).startswith("u"):
+            return to.cast(indices, "int32")
+        return indices if length is None else to.call("math.floormod", indices, y=length)
+    if isinstance(indices, Array):
+        indices = indices.values
+    if isinstance(indices, (list, tuple)):
+        return [_from_the_front(to, one, length) for one in indices]
+    place = whole(indices, "an index")
+    if place < 0 and length is None:
+        raise Refusal("a place counted from an end that only the data tell")
+    return place + length if place < 0 and length is not None else place
+
+
 @tf("keras.backend.gather")
 def backend_gather(to: Builder, reference: Any, indices: Any) -> Any:
     return gather(to, reference, indices)
@@ -189,9 +247,29 @@ def one_hot(
     return to.op("Cast", to.op("Where", there, on, off), dtype=name)
 
 
+@writes("OneHot")
+def one_hot_in_keras2(to: Recorder, x: Any, *, num_classes: int, axis: int, dtype: Any, sparse: bool) -> Any:
+    found = to.call("one_hot", to.cast(x, "int32"), depth=num_classes, axis=axis, dtype="float32")
+    return to.cast(found, to.outputs[0].dtype)
+
+
 @tf("keras.backend.one_hot")
 def backend_one_hot(to: Builder, indices: Any, num_classes: Any) -> Any:
     return one_hot(to, indices, num_classes)
+
+
+@writes("SearchSorted")
+def searchsorted_in_keras2(to: Recorder, sorted_sequence: Any, values: Any, *, side: str) -> Any:
+    if not is_tensor(values) or (is_tensor(sorted_sequence) and to.rank(sorted_sequence) != 1):
+        raise Refusal("a search for constants, or in more than one row")
+    dtype = together(*(to.type(x) if is_tensor(x) else x for x in (sorted_sequence, values)))
+    if dtype not in ("float32", "int32"):
+        raise Refusal(f"a search among {dtype}")
+    row, sought = to.cast(sorted_sequence, dtype), to.cast(values, dtype)
+    if to.rank(sought) == 1:
+        return to.call("searchsorted", row, values=sought, side=side)
+    found = to.call("searchsorted", row, values=to.call("reshape", sought, shape=[-1]), side=side)
+    return to.call("reshape", found, shape=[-1 if n is None else n for n in to.shape(sought)])
 
 
 @tf("searchsorted")
@@ -202,12 +280,12 @@ def searchsorted(to: Builder, sorted_sequence: Any, values: Any, side: Any = "le
     return found if known_dtype(out_type) == "int32" else to.op("Cast", found, dtype=known_dtype(out_type))
 
 
-@tf("scatter_nd")
+@tf("scatter_nd", writes="Scatter")
 def scatter_nd(to: Builder, indices: Any, updates: Any, shape: Any) -> Any:
     return to.op("Scatter", indices, updates, shape=wholes(shape, "a length"))
 
 
-@tf("tensor_scatter_nd_update")
+@tf("tensor_scatter_nd_update", writes="ScatterUpdate")
 def tensor_scatter_nd_update(to: Builder, tensor: Any, indices: Any, updates: Any) -> Any:
     return to.op("ScatterUpdate", tensor, _indices(indices), updates)
 

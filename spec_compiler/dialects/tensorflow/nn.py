@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spec_compiler.dialects.tensorflow.arrays import order_of_axes
 from spec_compiler.dialects.tensorflow.builder import Builder
 from spec_compiler.dialects.tensorflow.folding import require_small, reshaped
-from spec_compiler.dialects.tensorflow.table import tf
+from spec_compiler.dialects.tensorflow.table import tf, writes
 from spec_compiler.dialects.tensorflow.values import Refusal, Tensor, number, whole
 from spec_compiler.specs.layers.regularization import Dropout
+
+if TYPE_CHECKING:
+    from spec_compiler.dialects.tensorflow.recorder import Recorder
 
 ONE = {
     "nn.relu keras.activations.relu": "Relu",
@@ -26,14 +29,15 @@ ONE = {
 
 
 def _one(names: str, op: str) -> None:
-    tf(names)(lambda to, x: to.op(op, x))
+    # TensorFlow has others by a name of its own.
+    tf(names, writes="" if op in ("Tanh", "Exp", "Silu") else op, meet="numbers")(lambda to, x: to.op(op, x))
 
 
 for _names, _op in ONE.items():
     _one(_names, _op)
 
 
-@tf("nn.leaky_relu")
+@tf("nn.leaky_relu", writes="LeakyRelu", meet="numbers", alpha="negative_slope")
 def leaky_relu(to: Builder, features: Any, alpha: Any = 0.2) -> Any:
     return to.op("LeakyRelu", features, negative_slope=number(alpha, "alpha"))
 
@@ -43,12 +47,21 @@ def elu(to: Builder, features: Any, alpha: Any = 1.0) -> Any:
     return to.op("Elu", features, alpha=number(alpha, "alpha"))
 
 
-@tf("nn.gelu keras.activations.gelu")
+@writes("Elu")
+def elu_in_keras2(to: Recorder, x: Any, *, alpha: float) -> Any:
+    (x,) = to.meeting([x])
+    if alpha == 1:
+        return to.call("nn.elu", x)
+    below = to.call("math.multiply", to.call("math.expm1", x), y=float(alpha))
+    return to.call("where", to.call("math.greater", x, y=0.0), x=x, y=below)
+
+
+@tf("nn.gelu keras.activations.gelu", writes="Gelu", meet="numbers")
 def gelu(to: Builder, features: Any, approximate: Any = False) -> Any:
     return to.op("Gelu", features, approximate=bool(approximate))
 
 
-@tf("nn.silu nn.swish")
+@tf("nn.silu nn.swish", writes="Silu", meet="numbers")
 def silu(to: Builder, features: Any, beta: Any = 1.0) -> Any:
     if beta == 1:
         return to.op("Silu", features)
@@ -78,12 +91,12 @@ def backend_relu(to: Builder, x: Any, alpha: Any = 0.0, max_value: Any = None, t
     return to.op("Clip", x, x_min=0.0, x_max=number(max_value, "max_value"))
 
 
-@tf("nn.softmax keras.activations.softmax keras.backend.softmax")
+@tf("nn.softmax keras.activations.softmax keras.backend.softmax", writes="Softmax", meet="numbers")
 def softmax(to: Builder, logits: Any, axis: Any = -1) -> Any:
     return to.op("Softmax", logits, axis=-1 if axis is None else whole(axis, "axis"))
 
 
-@tf("nn.log_softmax")
+@tf("nn.log_softmax", writes="LogSoftmax", meet="numbers")
 def log_softmax(to: Builder, logits: Any, axis: Any = -1) -> Any:
     return to.op("LogSoftmax", logits, axis=-1 if axis is None else whole(axis, "axis"))
 
@@ -119,7 +132,7 @@ def backend_dropout(to: Builder, x: Any, level: Any, noise_shape: Any = None, se
     return dropout(to, x, level, noise_shape)
 
 
-@tf("nn.moments")
+@tf("nn.moments", writes="Moments", meet="numbers")
 def moments(to: Builder, x: Any, axes: Any, shift: Any = None, keepdims: Any = False) -> Any:
     found = [whole(axis, "axis") for axis in axes] if isinstance(axes, list) else whole(axes, "axis")
     return to.ops("Moments", x, axes=found, keepdims=bool(keepdims))

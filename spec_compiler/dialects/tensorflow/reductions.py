@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spec_compiler.dialects.tensorflow.builder import Builder
 from spec_compiler.dialects.tensorflow.elementwise import known_dtype
-from spec_compiler.dialects.tensorflow.table import tf
+from spec_compiler.dialects.tensorflow.table import tf, writes
 from spec_compiler.dialects.tensorflow.values import Refusal, Tensor, axes, whole
 from spec_compiler.specs.layers.ops_types import is_float
+
+if TYPE_CHECKING:
+    from spec_compiler.dialects.tensorflow.recorder import Recorder
 
 REDUCTIONS = {
     "math.reduce_max keras.backend.max": "Max",
@@ -22,7 +25,11 @@ REDUCTIONS = {
 
 
 def _reduction(names: str, op: str) -> None:
-    @tf(names)
+    @tf(
+        names,
+        writes={"Max": "Max Amax", "Min": "Min Amin"}.get(op, op),
+        meet="bool" if op in ("Any", "All") else "numbers",
+    )
     def reduce(to: Builder, input_tensor: Any, axis: Any = None, keepdims: Any = False) -> Any:
         return reduced(to, op, input_tensor, axis, keepdims)
 
@@ -47,17 +54,17 @@ def _kept_dtype(to: Builder, op: str, x: Any, axis: Any, keepdims: Any) -> Any:
     return result
 
 
-@tf("math.reduce_sum keras.backend.sum")
+@tf("math.reduce_sum keras.backend.sum", writes="Sum", meet="numbers")
 def reduce_sum(to: Builder, input_tensor: Any, axis: Any = None, keepdims: Any = False) -> Any:
     return _kept_dtype(to, "Sum", input_tensor, axis, keepdims)
 
 
-@tf("math.reduce_prod keras.backend.prod")
+@tf("math.reduce_prod keras.backend.prod", writes="Prod", meet="numbers")
 def reduce_prod(to: Builder, input_tensor: Any, axis: Any = None, keepdims: Any = False) -> Any:
     return _kept_dtype(to, "Prod", input_tensor, axis, keepdims)
 
 
-@tf("math.reduce_mean")
+@tf("math.reduce_mean", writes="Mean", meet="numbers")
 def reduce_mean(to: Builder, input_tensor: Any, axis: Any = None, keepdims: Any = False) -> Any:
     if not isinstance(input_tensor, Tensor) or is_float(dtype := to.dtype(input_tensor)):
         return reduced(to, "Mean", input_tensor, axis, keepdims)
@@ -103,6 +110,46 @@ _place("keras.backend.argmax", "Argmax", -1)
 _place("keras.backend.argmin", "Argmin", -1)
 
 
+@writes("Argmax")
+def argmax_in_keras2(to: Recorder, x: Any, *, axis: int | None, keepdims: bool) -> Any:
+    return _place_in_keras2(to, "math.argmax", x, axis, keepdims)
+
+
+@writes("Argmin")
+def argmin_in_keras2(to: Recorder, x: Any, *, axis: int | None, keepdims: bool) -> Any:
+    return _place_in_keras2(to, "math.argmin", x, axis, keepdims)
+
+
+def _place_in_keras2(to: Recorder, function: str, x: Any, axis: int | None, keepdims: bool) -> Any:
+    if axis is None:
+        found = to.call(function, to.call("reshape", x, shape=[-1]), axis=0, output_type="int32")
+        return to.call("reshape", found, shape=[1] * to.rank(x)) if keepdims else found
+    found = to.call(function, x, axis=axis, output_type="int32")
+    return to.call("expand_dims", found, axis=to.axis(axis, x)) if keepdims else found
+
+
+@writes("CountNonzero")
+def count_nonzero_in_keras2(to: Recorder, x: Any, *, axis: Any) -> Any:
+    return to.call("math.count_nonzero", x, axis=axes(axis), dtype=to.outputs[0].dtype)
+
+
+@writes("Cumsum")
+def cumsum_in_keras2(to: Recorder, x: Any, *, axis: int | None, dtype: Any) -> Any:
+    return _running_in_keras2(to, "math.cumsum", x, axis)
+
+
+@writes("Cumprod")
+def cumprod_in_keras2(to: Recorder, x: Any, *, axis: int | None, dtype: Any) -> Any:
+    return _running_in_keras2(to, "math.cumprod", x, axis)
+
+
+def _running_in_keras2(to: Recorder, function: str, x: Any, axis: int | None) -> Any:
+    x = to.cast(x, to.outputs[0].dtype)
+    if axis is None:
+        return to.call(function, to.call("reshape", x, shape=[-1]), axis=0)
+    return to.call(function, x, axis=axis)
+
+
 @tf("math.cumsum cumsum keras.backend.cumsum")
 def cumsum(to: Builder, x: Any, axis: Any = 0, exclusive: Any = False, reverse: Any = False) -> Any:
     place = whole(axis, "axis")
@@ -122,11 +169,17 @@ def cumprod(to: Builder, x: Any, axis: Any = 0, exclusive: Any = False, reverse:
     return to.op("Flip", total, axis=place) if reverse else total
 
 
-@tf("math.top_k nn.top_k")
+@tf("math.top_k nn.top_k", writes="TopK")
 def top_k(to: Builder, input: Any, k: Any = 1, sorted: Any = True, index_type: Any = "int32") -> Any:
     values, places = to.ops("TopK", input, k=whole(k, "k"), sorted=bool(sorted))
     dtype = known_dtype(index_type)
     return [values, places if dtype == "int32" else to.op("Cast", places, dtype=dtype)]
+
+
+@writes("InTopK")
+def in_top_k_in_keras2(to: Recorder, targets: Any, predictions: Any, *, k: int) -> Any:
+    places = targets if to.dtype(targets) in ("int32", "int64") else to.cast(targets, "int32")
+    return to.call("math.in_top_k", places, predictions=to.cast(predictions, "float32"), k=k)
 
 
 @tf("math.in_top_k nn.in_top_k")
@@ -134,11 +187,18 @@ def in_top_k(to: Builder, targets: Any, predictions: Any, k: Any) -> Any:
     return to.op("InTopK", targets, predictions, k=whole(k, "k"))
 
 
-@tf("sort")
+@tf("sort", writes="Sort", meet="signed")
 def sort(to: Builder, values: Any, axis: Any = -1, direction: Any = "ASCENDING") -> Any:
     place = whole(axis, "axis")
     found = to.op("Sort", values, axis=place)
     return to.op("Flip", found, axis=place) if direction == "DESCENDING" else found
+
+
+@writes("Argsort")
+def argsort_in_keras2(to: Recorder, x: Any, *, axis: int | None) -> Any:
+    if axis is None or to.dtype(x) == "bool":
+        raise Refusal("an order of all elements, or of booleans")
+    return to.call("argsort", x, axis=axis)
 
 
 @tf("argsort")
@@ -148,7 +208,7 @@ def argsort(to: Builder, values: Any, axis: Any = -1, direction: Any = "ASCENDIN
     return to.op("Argsort", values, axis=whole(axis, "axis"))
 
 
-@tf("math.segment_sum math.unsorted_segment_sum")
+@tf("math.unsorted_segment_sum math.segment_sum", writes="SegmentSum")
 def segment_sum(to: Builder, data: Any, segment_ids: Any, num_segments: Any = None) -> Any:
     if num_segments is None:
         raise Refusal("how many segments there are is known only from the data")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spec_compiler.dialects.tensorflow.builder import Builder
 from spec_compiler.dialects.tensorflow.elementwise import known_dtype
 from spec_compiler.dialects.tensorflow.folding import filled, require_small, reshaped
-from spec_compiler.dialects.tensorflow.table import tf
+from spec_compiler.dialects.tensorflow.table import tf, writes
 from spec_compiler.dialects.tensorflow.values import Dim, Refusal, Tensor, is_tensor, number, whole, wholes
 from spec_compiler.specs.layers.reshaping import Reshape
 from spec_compiler.specs.shapes import product
+
+if TYPE_CHECKING:
+    from spec_compiler.dialects.tensorflow.recorder import Recorder
 
 
 @tf("shape keras.backend.shape")
@@ -56,6 +59,17 @@ def reshape(to: Builder, tensor: Any, shape: Any) -> Any:
     if lengths == [own, *others]:
         return to.op("Copy", tensor)
     raise Refusal("it leaves two lengths open, which only the data tell")
+
+
+@writes("Reshape")
+def reshape_in_keras2(to: Recorder, x: Any, *, newshape: Any) -> Any:
+    lengths = [newshape] if isinstance(newshape, int) else newshape
+    return to.call("reshape", x, shape=[-1 if n is None else n for n in lengths])
+
+
+@writes("Ravel")
+def ravel_in_keras2(to: Recorder, x: Any) -> Any:
+    return to.call("reshape", x, shape=[-1])
 
 
 @tf("keras.backend.flatten")
@@ -121,7 +135,7 @@ def _zeros(to: Builder, lengths: list[int | Dim], dtype: str) -> Tensor:
     return column if product(known) == 1 else to.op("Tile", column, repeats=known)  # type: ignore[no-any-return]
 
 
-@tf("broadcast_to")
+@tf("broadcast_to", writes="BroadcastTo")
 def broadcast_to(to: Builder, input: Any, shape: Any) -> Any:
     lengths = stated_lengths(shape)
     if not any(isinstance(n, Dim) for n in lengths) and isinstance(input, Tensor):
@@ -159,6 +173,14 @@ def tile(to: Builder, input: Any, multiples: Any) -> Any:
         if all(k == 1 for k in times):
             return input
     return to.op("Tile", input, repeats=wholes(times, "how often to repeat"))
+
+
+@writes("Tile")
+def tile_in_keras2(to: Recorder, x: Any, *, repeats: Any) -> Any:
+    times = [repeats] if isinstance(repeats, int) else list(repeats)
+    for _ in range(len(times) - to.rank(x)):
+        x = to.call("expand_dims", x, axis=0)
+    return to.call("tile", x, multiples=[1] * (to.rank(x) - len(times)) + times)
 
 
 @tf("keras.backend.tile")

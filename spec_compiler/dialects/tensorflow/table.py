@@ -8,6 +8,17 @@ def reduce_mean(to: Builder, input_tensor: Any, axis: Any = None, keepdims: bool
     return to.op("Mean", input_tensor, axis=axes(axis), keepdims=keepdims)
 ```
 
+Where a function is what Keras 2 says for an operation, that is stated in the same place: `@tf("transpose", writes="Transpose",
+perm="axes")` is enough where one call is the other, its arguments by position and the operation's settings by name (here
+TensorFlow's `perm` is Keras's `axes`). Whether it is the same for the arguments at hand is found by reading it again. What
+takes more is a function of its own, with the operation's arguments:
+
+```python
+@writes("Ravel")
+def ravel_in_keras2(to: Recorder, x: Any) -> Any:
+    return to.call("reshape", x, shape=[-1])
+```
+
 What they compute: https://www.tensorflow.org/api_docs/python/tf. The table is closed: a name in a file is found here or
 refused.
 """
@@ -16,6 +27,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
@@ -24,7 +36,9 @@ from spec_compiler.dialects.tensorflow.values import Dim, Refusal, Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FAMILIES = ["elementwise", "reductions", "arrays", "indexing", "shapes", "linalg", "nn", "convolutions", "image"]
+FAMILIES = [
+    "elementwise", "reductions", "arrays", "indexing", "shapes", "linalg", "nn", "convolutions", "image", "composed",
+]  # fmt: skip
 """The files of the table."""
 
 _RANDOM = "it is random in inference too"
@@ -58,6 +72,23 @@ def refusal(name: str) -> str | None:
 
 _functions: dict[str, Callable[..., Any]] = {}
 
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How Keras 2 writes an operation of `keras.ops`."""
+
+    function: str = ""
+    """The function that is called."""
+    meet: str = ""
+    """Which dtype the operands meet in, one of `recorder.MEETINGS`; empty: each keeps its own."""
+    renamed: dict[str, str] = field(default_factory=dict)
+    """The operation's settings that the function calls otherwise."""
+    by: Callable[..., Any] | None = None
+    """What makes the calls, where they are more than one of `function`."""
+
+
+_writings: dict[str, Writing] = {}
+
 _SYNONYMS = {
     "keep_dims": "keepdims",
     "reduction_indices": "axis",
@@ -72,16 +103,44 @@ _SYNONYMS = {
 """Arguments of TensorFlow 1, and what they are called since."""
 
 
-def tf(names: str) -> Callable[[F], F]:
-    """Register a function under names separated by spaces."""
+def tf(names: str, writes: str = "", meet: str = "", **renamed: str) -> Callable[[F], F]:
+    """Register a function under names separated by spaces; the first is what Keras 2 says for the operations it `writes`."""
 
     def register(function: F) -> F:
-        for name in names.split():
+        known = names.split()
+        for name in known:
             assert name not in _functions, name
             _functions[name] = function
+        said = Writing(known[0], meet, {keras: name for name, keras in renamed.items()})
+        for op in writes.split():
+            assert op not in _writings, op
+            _writings[op] = said
         return function
 
     return register
+
+
+def writes(ops: str) -> Callable[[F], F]:
+    """Register what makes the calls that Keras 2 says for operations, names separated by spaces."""
+
+    def register(function: F) -> F:
+        for op in ops.split():
+            assert op not in _writings, op
+            _writings[op] = Writing(by=function)
+        return function
+
+    return register
+
+
+def writing(op: str) -> Writing | None:
+    """How Keras 2 writes Keras's operation `op`; None: it does not."""
+    _load()
+    return _writings.get(op)
+
+
+def parameters(name: str) -> list[str]:
+    """The names of a function's arguments."""
+    return list(inspect.signature(_functions[name]).parameters)[1:]
 
 
 def find(name: str) -> Callable[..., Any] | None:
