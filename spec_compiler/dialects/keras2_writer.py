@@ -1,5 +1,8 @@
 """Writes a model as Keras 2 does (2.4 and later, and tf_keras), in the form without modules that all of them load.
 
+Layers and arguments that Keras 2 does not have are refused, each by name. Operations of `keras.ops` become calls of
+TensorFlow's functions, by the table in `tensorflow`, one or several each; those that no function computes are refused too.
+
 A document of Keras 2 that is read and written again is the same, but for:
 
 - `module`, `registered_name`, `build_config` and `shared_object_id`, which Keras 2.13 and later add and do not need;
