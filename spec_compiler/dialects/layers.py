@@ -104,6 +104,8 @@ class LayerReader:
         if name is not None:
             args.values["name"] = name
         layer = self.validated(cls, args, item, broken)
+        if layer is not None and item.named.registered_name is not None and classes.registered(item.named) is cls:
+            layer._registered_as = item.named.module, item.named.registered_name
         return None if broken or args.refusals else layer
 
     def class_of(self, item: Item) -> type[LayerSpec] | None:

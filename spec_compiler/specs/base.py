@@ -172,6 +172,8 @@ class LayerSpec(SpecObject):
 
     # Types stand in comments, because pydantic looks at annotations again for every class below this one.
     _keras2_masks = PrivateAttr(default=False)  # type: bool
+    _registered_as = PrivateAttr(default=None)  # type: tuple[str | None, str] | None
+    """The module and the registered name of a class of the user's own, where a file states them."""
     _calls = PrivateAttr(default=[])  # type: list[Any]  # pydantic copies it
     _bound = PrivateAttr(default=None)  # type: Any
     _owner = PrivateAttr(default=None)  # type: Any

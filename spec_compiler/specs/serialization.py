@@ -22,14 +22,18 @@ MODULES = {
 def serialize(spec: SpecObject) -> dict[str, Any]:
     """Keras 3's serialized form of `spec`."""
     own = not type(spec).__module__.startswith("spec_compiler.")
-    module = type(spec).__module__ if own else MODULES[spec.kind]
-    if isinstance(spec, LayerSpec) and spec.keras_module is not None:
-        module, own = spec.keras_module, True
+    module: str | None = type(spec).__module__ if own else MODULES[spec.kind]
+    registered_name = spec.class_name if own else None
+    if isinstance(spec, LayerSpec):
+        if spec.keras_module is not None:
+            module, registered_name = spec.keras_module, spec.class_name
+        if spec._registered_as is not None:
+            module, registered_name = spec._registered_as
     return {
         "module": module,
         "class_name": spec.class_name,
         "config": spec.get_config(),
-        "registered_name": spec.class_name if own else None,
+        "registered_name": registered_name,
     }
 
 

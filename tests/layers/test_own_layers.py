@@ -160,6 +160,15 @@ def test_a_keras_file_with_own_layers_and_a_lambda_computes_and_trains_as_in_ker
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+def test_keras_loads_its_own_class_out_of_what_is_written_of_a_changed_model():
+    cls = keras.saving.register_keras_serializable("mine")(type("Offset", (KerasOffset,), {}))
+    spec = parse_spec(keras.Sequential([keras.Input((4,)), cls(0.5, name="up")]).to_json())
+    spec.members()[-1].start = 0.25
+    (layer,) = keras.models.model_from_json(to_json(spec)).layers
+    assert type(layer) is cls
+    assert layer.start == 0.25
+
+
 def test_without_the_registered_class_the_lambda_stays_refused(monkeypatch):
     monkeypatch.setattr(registry, "_registered_layers", {})
     model = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: x, output_shape=(4,))])
