@@ -112,10 +112,20 @@ def merge(args: Arguments) -> None:
     if mode in ("dot", "cos"):
         args.put("axes", _flat(args.values.get("dot_axes", -1)), "dot_axes")
         args.values["normalize"] = mode == "cos"
+    if mode == "cos" and not _are_of_vectors(args.values["axes"]):
+        # It divides by products of whole matrices then, which makes no cosines, and has a further axis besides.
+        message = (
+            f"Merge with mode='cos' over axes {show(args.values['axes'])} cannot be built, only of vectors, over axis 1"
+        )
+        args.refuse("dot_axes", message)
     for name in ("layers", "concat_axis", "dot_axes", "node_indices", "tensor_indices"):
         args.drop(name)
     for name in ("mode_type", "output_shape", "output_shape_type", "output_mask", "output_mask_type", "arguments"):
         args.drop(name)
+
+
+def _are_of_vectors(axes: Any) -> bool:
+    return all(axis in (1, -1) for axis in (axes if isinstance(axes, list) else [axes]))
 
 
 def _flat(axes: Any) -> Any:

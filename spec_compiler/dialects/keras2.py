@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spec_compiler.diagnostics import show
 from spec_compiler.dialects.arguments import ANY, Arguments, Rules
 
 _RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN")
@@ -36,6 +37,16 @@ def _cudnn(args: Arguments) -> None:
         args.refuse(
             "time_major", f"time_major=true beside go_backwards=true turns the batch round in CuDNN{args.class_name}"
         )
+
+
+def _resized(args: Arguments) -> None:
+    method = args.values.get("interpolation")
+    if isinstance(method, str) and method.lower() not in ("nearest", "bilinear"):
+        # The names that torch has too are other methods there: its bicubic is of a = -0.75, TensorFlow's of -0.5.
+        args.refuse(
+            "interpolation", f"interpolation={show(method)} of {args.class_name} cannot be built: torch lacks it"
+        )
+        del args.values["interpolation"]
 
 
 def _both_ways(args: Arguments) -> None:
@@ -90,8 +101,10 @@ RULES = Rules(
             "query_shape": (ANY,),
             "key_shape": (ANY,),
             "value_shape": (ANY,),
-            "softmax_robust_masking": (False,),
+            # Another way to the same numbers.
+            "softmax_robust_masking": (ANY,),
         },
+        "Softmax": {"robust_masking": (ANY,)},
         "Attention": _ATTENTION,
         "AdditiveAttention": _ATTENTION,
         **{
@@ -101,6 +114,13 @@ RULES = Rules(
     },
     values={"activation": _OLD_ACTIVATIONS, "recurrent_activation": _OLD_ACTIVATIONS},
     absent={"GRU": {"reset_after": False}, "GRUCell": {"reset_after": False}},
-    steps={"BatchNormalization": _one_axis, "CuDNNGRU": _cudnn_gru, "CuDNNLSTM": _cudnn, "Bidirectional": _both_ways},
+    steps={
+        "BatchNormalization": _one_axis,
+        "Bidirectional": _both_ways,
+        "CuDNNGRU": _cudnn_gru,
+        "CuDNNLSTM": _cudnn,
+        "Resizing": _resized,
+        "UpSampling2D": _resized,
+    },
     objects={"*": {"dtype": None}},
 )

@@ -116,6 +116,8 @@ def from_keras3(layer: LayerSpec, config: dict[str, Any], refuse: Refuse) -> Non
                 refuse(layer, f"Keras 2's {name} has no {key}={show(value)}")
     for new, old in _RENAMED.get(name, {}).items():
         config[old] = config.pop(new)
+    if config.get("interpolation") == "bicubic":
+        refuse(layer, f"Keras 2's {name} has another bicubic interpolation, TensorFlow's")
     if name == "BatchNormalization":
         config["axis"] = [config["axis"]]
     if name == "RandomRotation" and config["factor"][0] == -config["factor"][1]:

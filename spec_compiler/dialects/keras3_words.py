@@ -33,15 +33,22 @@ def sized_by_padding(layer: Any) -> LayerSpec:
 
 
 def warn_of_lacking(spec: ModelSpec, reporter: Reporter) -> None:
-    """Warn of every layer that Keras 3 cannot load, and of the argument that it does not know."""
+    """Warn of every layer that Keras 3 cannot load, and of arguments that it does not know."""
     for layer in spec.walk():
         if is_lacking(layer):
             message = f"layer {show(layer.name)}: Keras 3 has no {layer.class_name}"
             help = "the file opens in spec_compiler, and in Keras with a class of that name among its custom_objects"
             reporter.warn(UNSUPPORTED, message, layer.path, help=help)
-        if getattr(layer, "time_major", False):
-            message = f"layer {show(layer.name)}: Keras 3's {layer.class_name} has no time_major"
+        for name in _arguments_of_2(layer):
+            message = f"layer {show(layer.name)}: Keras 3's {layer.class_name} has no {name}"
             reporter.warn(UNSUPPORTED, message, layer.path, help="the file opens in spec_compiler, and not in Keras 3")
+
+
+def _arguments_of_2(layer: LayerSpec) -> list[str]:
+    """What the layer has from Keras 2 and Keras 3 refuses."""
+    found = ["time_major"] if getattr(layer, "time_major", False) else []
+    causal = layer.class_name == "SeparableConv1D" and getattr(layer, "padding", None) == "causal"
+    return [*found, "causal padding"] if causal else found
 
 
 def is_lacking(layer: LayerSpec) -> bool:

@@ -3,8 +3,9 @@
 A document of Keras 3 comes back as it was, key for key, for as long as the model is what it says. Names with a `/`, which
 Keras 3 refuses, are written with `_`. Layers that it does not have (LocallyConnected1D and 2D, Highway, MaxoutDense,
 ParametricSoftplus, SReLU) are written under their names: such a file opens here, and in Keras with a class of that name
-among its `custom_objects`. `time_major: true` is written too, which Keras 3 refuses. The writer warns of all three. On its torch backend, Keras makes no weights for layers with a `.` in
-their names; those stay, as other backends take them.
+among its `custom_objects`. Arguments that Keras 2 alone has (`time_major`, SeparableConv1D's `causal` padding) are written
+too, and Keras 3 refuses them. The writer warns of all three. On its torch backend, Keras makes no weights for layers with
+a `.` in their names; those stay, as other backends take them.
 """
 
 from __future__ import annotations

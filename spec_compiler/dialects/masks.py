@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spec_compiler.specs.model import ModelSpec
+from spec_compiler.specs.model import FunctionalSpec, ModelSpec, Placed
 
 KEY, KERAS2 = "masks", "keras2"
 """What says so at the top of a document; Keras passes over it."""
@@ -13,7 +13,7 @@ KEY, KERAS2 = "masks", "keras2"
 def stated(spec: ModelSpec) -> dict[str, str]:
     """The key for the document of `spec`; none where Keras 2 and 3 compute the same.
 
-    They differ where masks are merged, and in recurrent layers that are given states.
+    They differ where masks are merged, in recurrent layers that are given states, and in Softmax under a mask of its own.
     """
     # Families that reading need not load.
     from spec_compiler.dialects.calls import is_recurrent
@@ -22,9 +22,18 @@ def stated(spec: ModelSpec) -> dict[str, str]:
     from spec_compiler.specs.layers.merging import Merging
 
     layers = list(spec.walk())
+    if any(
+        isinstance(layer, FunctionalSpec) and any(map(_is_masked_softmax, layer.placed)) for layer in [spec, *layers]
+    ):
+        return {KEY: KERAS2}
     follow = any(layer.keras2_masks and (isinstance(layer, Merging) or is_recurrent(type(layer))) for layer in layers)
     masked = any(isinstance(layer, Masking) or (isinstance(layer, Embedding) and layer.mask_zero) for layer in layers)
     return {KEY: KERAS2} if follow and masked else {}
+
+
+def _is_masked_softmax(placed: Placed) -> bool:
+    masked = any("mask" in call.kwargs or len(call.args) > 1 for call in placed.calls)
+    return masked and placed.layer.keras2_masks and type(placed.layer).__name__ == "Softmax"
 
 
 def follow_keras2(spec: ModelSpec) -> None:

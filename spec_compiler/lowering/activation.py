@@ -37,6 +37,9 @@ def softmax(layer: Softmax, call: Call, x: Proxy) -> Proxy:
         # A mask that came with the input says which steps count, and has no axis of features.
         mask = mask.unsqueeze(call.axis(-1))
     masked = torch.where(mask, x, _MASKED.get(layer.compute_dtype, -1e9))
+    if layer.keras2_masks:
+        # Where every element is masked, they come out alike, not as zeros.
+        return call.activate(layer, masked)
     return torch.where(mask, call.activate(layer, masked), 0.0)
 
 

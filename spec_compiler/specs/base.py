@@ -167,7 +167,10 @@ class LayerSpec(SpecObject):
 
     @property
     def keras2_masks(self) -> bool:
-        """Whether masks are merged, and pass states by, as in Keras 2: read from its files, and written in them alone."""
+        """Whether masks are merged, and pass states by, as in Keras 2: read from its files, and written in them alone.
+
+        Softmax is Keras 2's under a mask, and SpectralNormalization has its weights in Keras 2's order, too.
+        """
         return self._keras2_masks
 
     # Types stand in comments, because pydantic looks at annotations again for every class below this one.

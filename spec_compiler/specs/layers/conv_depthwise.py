@@ -8,6 +8,7 @@ from spec_compiler.specs.initializers.fans import GlorotUniform
 from spec_compiler.specs.layers.conv import Windowed
 from spec_compiler.specs.shapes import Shape, require_dim
 from spec_compiler.specs.types import (
+    CausalPadding,
     ConstraintField,
     InitializerField,
     Padding,
@@ -133,8 +134,8 @@ class SeparableConv1D(SeparableConv):
     """Length of the window."""
     strides: Single = (1,)
     """Step of the window."""
-    padding: Padding = "valid"
-    """`valid`: none; `same`: as much as keeps the length at stride 1, the odd step at the end."""
+    padding: CausalPadding = "valid"
+    """`valid`: none; `same`: as much as keeps the length at stride 1; `causal`: before the start alone, in Keras 2."""
     dilation_rate: Single = (1,)
     """Distance between the window's elements."""
 

@@ -93,7 +93,10 @@ class SpectralNormalization(LayerSpec):
         vector = Variable("vector_u", (1, kernels[0].shape[-1]), start, trainable=False, dtype=kernels[0].dtype)
         trained = self.layer.trainable
         inside = {v.name: replace(v, name=f"layer/{v.name}", trainable=v.trainable and trained) for v in inner}
-        # Keras holds the kernel in the outer layer, too, so it comes first.
+        if self.keras2_masks:
+            # As everywhere in Keras 2: what is trained, what is not, and what layers inside do not train.
+            return [*inside.values(), vector] if trained and self.trainable else [vector, *inside.values()]
+        # Keras 3 holds the kernel in the outer layer, too, so it comes first.
         return [inside.pop(kernels[0].name), vector, *inside.values()]
 
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:

@@ -1,0 +1,106 @@
+"""Layers that Keras 2 computes otherwise than Keras 3, read from its files: numbers, the order of weights, refusals."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import torch
+
+from spec_compiler.diagnostics import SpecError
+from spec_compiler.dialects.write import to_dict, to_json
+from spec_compiler.loading import parse_spec, validate
+from spec_compiler.lowering.lower import lower_spec, weights
+from spec_compiler.runtime.model import Model
+from tests.layers.check import assert_close
+
+L = keras.layers
+
+
+def layer(class_name: str, **config: Any) -> dict[str, Any]:
+    return {"class_name": class_name, "config": config}
+
+
+def sequential(shape: list[int | None], *layers: dict[str, Any]) -> str:
+    first = layer("InputLayer", name="x", batch_input_shape=shape)
+    return json.dumps(layer("Sequential", name="m", layers=[first, *layers]))
+
+
+@pytest.mark.parametrize(("strides", "dilation"), [(1, 1), (2, 1), (1, 3)])
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_causal_separable_convolution_is_a_valid_one_of_the_padded_input(
+    strides: int, dilation: int, data_format: str
+) -> None:
+    config = {"kernel_size": 3, "strides": strides, "dilation_rate": dilation, "depth_multiplier": 2}
+    config |= {"filters": 5, "activation": "tanh", "data_format": data_format}
+    last = data_format == "channels_last"
+    text = sequential([None, 9, 4] if last else [None, 4, 9], layer("SeparableConv1D", padding="causal", **config))
+    ours = Model.from_spec(parse_spec(text))
+    pad = 2 * dilation
+    theirs = keras.Sequential([keras.Input((9 + pad, 4) if last else (4, 9 + pad)), L.SeparableConv1D(**config)])
+    theirs.set_weights(ours.get_weights())
+    x = np.random.default_rng(0).standard_normal((2, 9, 4)).astype("float32")
+    padded = np.pad(x, ((0, 0), (pad, 0), (0, 0)))
+    x, padded = (x, padded) if last else (np.moveaxis(x, 1, 2), np.moveaxis(padded, 1, 2))
+    found, expected = torch.from_numpy(ours.predict(x, verbose=0)), theirs(padded).detach()
+    assert_close(found, expected, "output")
+    assert ours.output_shape == (None, *expected.shape[1:])
+    with pytest.warns(UserWarning, match="has no causal padding"):
+        assert parse_spec(to_json(ours.spec, "keras3")).members() == ours.spec.members()
+    assert parse_spec(to_json(ours.spec, "keras2")).members() == ours.spec.members()
+
+
+@pytest.mark.parametrize(
+    ("trainable", "order"),
+    [(True, ["layer/kernel", "layer/bias", "vector_u"]), (False, ["vector_u", "layer/kernel", "layer/bias"])],
+)
+def test_spectral_normalization_has_its_weights_in_the_order_of_the_files_keras(
+    trainable: bool, order: list[str]
+) -> None:
+    inner = layer("Dense", name="d", units=3, trainable=trainable)
+    text = sequential([None, 4], layer("SpectralNormalization", layer=inner, trainable=trainable))
+    spec = parse_spec(text)
+    assert [variable.name for _, variable, _ in weights(lower_spec(spec))] == order
+    again = lower_spec(parse_spec(to_json(spec, "keras3")))
+    assert [variable.name for _, variable, _ in weights(again)] == ["layer/kernel", "vector_u", "layer/bias"]
+
+
+def test_softmax_of_nothing_but_masked_elements_has_them_alike() -> None:
+    x, mask = keras.Input((3,), name="x"), keras.Input((3,), dtype="bool", name="mask")
+    theirs = keras.Model([x, mask], L.Softmax(name="s")(x, mask=mask))
+
+    def placed(class_name: str, name: str, nodes: list[Any], **config: Any) -> dict[str, Any]:
+        return {**layer(class_name, name=name, **config), "name": name, "inbound_nodes": nodes}
+
+    layers = [
+        placed("InputLayer", "x", [], batch_input_shape=[None, 3]),
+        placed("InputLayer", "mask", [], batch_input_shape=[None, 3], dtype="bool"),
+        placed("Softmax", "s", [[["x", 0, 0, {"mask": ["mask", 0, 0]}]]], axis=-1, robust_masking=True),
+    ]
+    ends = {"input_layers": [["x", 0, 0], ["mask", 0, 0]], "output_layers": [["s", 0, 0]]}
+    spec = parse_spec(json.dumps(layer("Functional", name="m", layers=layers, **ends)))
+    values = torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
+    masks = torch.tensor([[True, False, True], [False, False, False]])
+    written = parse_spec(to_json(spec, "keras3"))
+    assert to_dict(spec, "keras3")["masks"] == "keras2"
+    for one in (spec, written):
+        found = Model.from_spec(one).module(values, masks)
+        assert_close(found[:1], theirs([values[:1], masks[:1]]), "with elements")
+        assert_close(found[1:], torch.full((1, 3), 1 / 3), "without")
+
+
+@pytest.mark.parametrize("method", ["bicubic", "area", "lanczos3", "gaussian", "mitchellcubic"])
+def test_interpolation_of_tensorflow_alone_is_refused(method: str) -> None:
+    for name, config in (("UpSampling2D", {}), ("Resizing", {"height": 3, "width": 4})):
+        report = str(validate(json.loads(sequential([None, 6, 7, 2], layer(name, interpolation=method, **config)))))
+        assert f"interpolation='{method}' of {name} cannot be built: torch lacks it [SC902]" in report
+        assert "SC104" not in report
+
+
+def test_bicubic_interpolation_of_keras_3_has_no_words_in_keras_2() -> None:
+    model = keras.Sequential([keras.Input((4, 4, 1)), L.UpSampling2D(2, interpolation="bicubic")])
+    with pytest.raises(SpecError, match="another bicubic interpolation"):
+        to_json(parse_spec(model.to_json()), "keras2")
