@@ -104,6 +104,7 @@ def callable_of(activation: str | LayerSpec) -> Callable[[Any], Any] | ModuleExp
     if isinstance(activation, ThresholdedReLU):
         return ModuleExpr(nn.Threshold, activation.theta, 0.0)
     if isinstance(activation, Softmax):
+        assert activation.axes is not None  # or the recurrent layer would have refused it
         return ModuleExpr(nn.Softmax, dim=activation.axes[0])
     modules = {
         "leaky_relu": ModuleExpr(nn.LeakyReLU, 0.2),
@@ -156,6 +157,8 @@ def _(layer: ELU, x: Any, place: Callable[[int], int]) -> Any:
 
 @_activation_layer.register
 def _(layer: Softmax, x: Any, place: Callable[[int], int]) -> Any:
+    if layer.axes is None:
+        return F.softmax(x.flatten(), dim=0).view_as(x)
     axes = tuple(place(axis) for axis in layer.axes)
     if len(axes) == 1:
         return F.softmax(x, dim=axes[0])

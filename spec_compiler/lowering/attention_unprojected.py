@@ -34,7 +34,8 @@ def attention(
     fused = getattr(layer, "score_mode", "") == "dot" and not return_attention_scores
     is_causal = use_causal_mask and mask is None and fused
     if use_causal_mask and not is_causal:
-        causal = call.function(nn_attention.causal_mask, query, key)
+        steps = {} if len(call.shapes[0]) == 3 else {"dim": -2}
+        causal = call.function(nn_attention.causal_mask, query, key, **steps)
         mask = causal if mask is None else mask & causal
     if mask is not None:
         mask = torch.where(mask, 0.0, -SUBTRACTED.get(layer.compute_dtype, 1e9))

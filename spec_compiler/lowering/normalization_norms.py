@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from spec_compiler.lowering.call import Call, InnerCall
 from spec_compiler.lowering.expressions import ModuleExpr
-from spec_compiler.lowering.table import lowers
+from spec_compiler.lowering.table import lowers, lowers_mask, mask_lowering_of
 from spec_compiler.lowering.weights import Rule, under
 from spec_compiler.nn import normalization as nn_normalization
 from spec_compiler.specs.layers.normalization_norms import RMSNormalization, SpectralNormalization, UnitNormalization
@@ -45,7 +45,7 @@ class _Normalized(InnerCall):
         if spec.power_iterations != 1:
             kwargs["power_iterations"] = spec.power_iterations
         whole = ModuleExpr(nn_normalization.SpectralNorm, expr, vector.shape[-1], **kwargs)
-        whole = whole.to(getattr(torch, spec.variable_dtype))
+        whole = whole.to(getattr(torch, spec.layer.variable_dtype))
         return self.outer.place(whole, [Rule("vector_u", "vector_u"), *under("layer", list(rules))], name)
 
 
@@ -53,3 +53,8 @@ class _Normalized(InnerCall):
 def spectral_normalization(layer: SpectralNormalization, call: Call, x: Proxy) -> Any:
     y: Any = _Normalized(call, layer.layer, "layer", call.shapes[0], call.mask, {}).lower(x)
     return y if layer.layer.compute_dtype == layer.compute_dtype else call.cast(y)
+
+
+@lowers_mask(SpectralNormalization)
+def spectral_normalization_mask(layer: SpectralNormalization, call: Call, x: Proxy) -> Any:
+    return mask_lowering_of(type(layer.layer))(layer.layer, call, x)

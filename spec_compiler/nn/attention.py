@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def causal_mask(query_bte: Tensor, value_bse: Tensor) -> Tensor:
-    """(steps of the query, steps of the value): each position attends to itself and those before it."""
-    return torch.ones(query_bte.shape[1], value_bse.shape[1], dtype=torch.bool, device=query_bte.device).tril()
+def causal_mask(query: Tensor, value: Tensor, dim: int = 1) -> Tensor:
+    """(steps of the query, steps of the value), which are axis `dim`: each attends to itself and those before it."""
+    return torch.ones(query.shape[dim], value.shape[dim], dtype=torch.bool, device=query.device).tril()
 
 
 def window_mask(query_bte: Tensor, value_bse: Tensor, width: int) -> Tensor:

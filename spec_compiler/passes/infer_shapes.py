@@ -40,6 +40,10 @@ def _infer(graph: Graph, nodes: list[Node], reporter: Reporter) -> None:
 
 def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
     layer = node.layer
+    if layer.needs_floats and "float" not in layer.compute_dtype:
+        message = f"layer '{layer.name}' computes with floating-point numbers, and its dtype is {layer.compute_dtype}"
+        reporter.report(SHAPE_MISMATCH, message, layer.path, help="give the layer a dtype of floats, as float32")
+        return
     try:
         types = layer.output_types(*map_values(lambda v: TensorType(v.shape or (), v.dtype), (node.args, node.kwargs)))
     except ShapeError as error:

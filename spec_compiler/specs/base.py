@@ -154,6 +154,9 @@ class LayerSpec(SpecObject):
     autocasts: ClassVar[bool] = True
     """Whether floats that come in are cast to the dtype that the layer computes in; operations take them as they are."""
 
+    needs_floats: ClassVar[bool] = False
+    """Whether the layer can compute in a dtype of floating-point numbers alone."""
+
     unstated: ClassVar[tuple[str, ...]] = ()
     """Fields that Keras's `get_config()` leaves out where they have their default."""
 

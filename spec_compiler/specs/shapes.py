@@ -85,6 +85,8 @@ def require_min_rank(shape: Shape, rank: int, layer: str) -> None:
 
 def require_dim(shape: Shape, axis: int, layer: str) -> int:
     """Length of `axis`, which the layer's weights depend on; ShapeError when it is not known."""
+    if not -len(shape) <= axis < len(shape):
+        raise ShapeError(f"{layer} needs the length of axis {axis} of its input, and {show(shape)} has no such axis")
     n = shape[axis]
     if n is None:
         raise UnknownDimensionError(

@@ -8,15 +8,38 @@ from typing import Any
 from hypothesis import strategies as st
 
 from spec_compiler import schema
+from spec_compiler.diagnostics import Reporter
+from spec_compiler.dialects.read import read_data
+from spec_compiler.passes import check
+from spec_compiler.passes.check_budget import Budget
 from spec_compiler.specs import layers, registry
+from spec_compiler.specs.layers.conv_lstm import ConvLSTM
+from spec_compiler.specs.layers.recurrent import Sequence
+from spec_compiler.specs.layers.wrappers import Bidirectional
+from tests.models.generated_ops import operations
 
 Draw = Any
 Data = dict[str, Any]
 
-SIZES = st.sampled_from([1, 1, 2, 2, 3, 3, 4, 5, 7, 0, -1])
-NUMBERS = st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0, 1.5, -0.5, -1.0, 1e-3])
+BUDGET = Budget(params=10**6, activations=10**5)
+"""What a generated model may take: few enough for a test, so that the large sizes among the arguments are refused."""
+
+SIZES = st.sampled_from([1, 2, 2, 3, 3, 4] * 5 + [5, 6, 7, 9, 16, 60, 1_000, 10**6, 10**9, 2**31 - 1, 0, -1])
+NUMBERS = st.sampled_from([0.0, 0.1, 0.5, 0.9, 1e-3] * 3 + [1.0, 1.5, -0.5, -1.0])
+INITIALIZERS = ["zeros", "ones", "he_normal", "random_uniform"] * 3 + ["orthogonal", "identity", None]
+EQUATIONS = ["abc,cd->abd", "ab,bc->ac", "...x,xy->...y", "abc,cde->abde", "abcd,cde->abe", "abc", "x"]
 LEFT_OUT = {"dtype", "trainable", "name"}
 """Arguments with tests of their own."""
+
+RECURRENT = ["SimpleRNN", "LSTM", "GRU", "RNN"]
+CELLS = ["SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells"]
+INSIDE = {
+    "Bidirectional": [*RECURRENT, "ConvLSTM1D"],
+    "RNN": CELLS,
+    "StackedRNNCells": CELLS[:3],
+    "SpectralNormalization": ["Dense", "Conv1D", "Conv2D", "Conv2DTranspose", "Embedding", "EinsumDense"],
+}
+"""The layers that a layer is put around, most of the time."""
 
 
 @cache
@@ -32,27 +55,43 @@ def layer_names() -> tuple[str, ...]:
     return tuple(sorted(name for name in found if name != "InputLayer" and not name.endswith(("Cell", "Cells"))))
 
 
+@cache
+def layers_for(rank: int) -> tuple[str, ...]:
+    """The layers that may take an input of `rank`, batch axis included."""
+    return tuple(name for name in layer_names() if _rank(getattr(layers, name)) in (None, rank))
+
+
+def _rank(cls: Any) -> int | None:
+    if issubclass(cls, ConvLSTM):
+        return int(cls.rank) + 3
+    if issubclass(cls, (Sequence, Bidirectional)):
+        return 3
+    rank: int | None = getattr(cls, "rank", None)
+    return None if rank is None else rank + 2
+
+
 @st.composite
 def arguments(draw: Draw, name: str, depth: int = 0) -> Data:
     """Arguments of the layer: what it must have, and now and then what it may."""
     layer = definitions()[f"layer.{name}"]
     required = layer.get("required", [])
+    few = draw(st.sampled_from([4, 8, 16]))
     found = {}
     for key, value in layer["properties"].items():
-        if key in required or (key not in LEFT_OUT and draw(st.integers(0, 4)) == 0):
-            found[key] = draw(of_schema(value, depth))
+        if key in required or (key not in LEFT_OUT and draw(st.integers(0, few)) == 0):
+            found[key] = draw(of_schema(value, depth, name))
     return found
 
 
 @st.composite
-def of_schema(draw: Draw, value: Data, depth: int) -> Any:
-    """A value that the schema allows, or nearly."""
+def of_schema(draw: Draw, value: Data, depth: int, around: str) -> Any:
+    """A value that the schema allows, or nearly; `around` is the layer whose argument it is."""
     if "anyOf" in value:
-        return draw(of_schema(draw(st.sampled_from(value["anyOf"])), depth))
+        return draw(of_schema(draw(st.sampled_from(value["anyOf"])), depth, around))
     if "enum" in value:
         return draw(st.sampled_from(value["enum"]))
     if "$ref" in value:
-        return draw(of_reference(value["$ref"].rpartition("/")[2], depth))
+        return draw(of_reference(value["$ref"].rpartition("/")[2], depth, around))
     kind = value.get("type", "null")
     kind = draw(st.sampled_from(kind)) if isinstance(kind, list) else kind
     if kind == "integer":
@@ -62,74 +101,91 @@ def of_schema(draw: Draw, value: Data, depth: int) -> Any:
     if kind == "boolean":
         return draw(st.booleans())
     if kind == "string":
-        return draw(st.sampled_from(["abc,cd->abd", "ab,bc->ac", "...x,xy->...y", "abc", "bc", "x"]))
+        return draw(st.sampled_from(EQUATIONS))
     if kind == "array":
         if "prefixItems" in value:
-            return [draw(of_schema(item, depth)) for item in value["prefixItems"]]
-        n = draw(st.integers(value.get("minItems", 0), value.get("maxItems", 3)))
+            return [draw(of_schema(item, depth, around)) for item in value["prefixItems"]]
+        n = draw(st.integers(value.get("minItems", 0), value.get("maxItems", 4)))
         items = value.get("items") or {"type": "integer"}
-        return [draw(of_schema(items, depth)) for _ in range(n)]
+        return [draw(of_schema(items, depth, around)) for _ in range(n)]
     return None
 
 
 @st.composite
-def of_reference(draw: Draw, name: str, depth: int) -> Any:
+def of_reference(draw: Draw, name: str, depth: int, around: str) -> Any:
     if name == "layer":
-        inner = draw(st.sampled_from(INSIDE if depth < 2 else ["Dense", "LSTM"]))
+        usual = INSIDE.get(around, layer_names())
+        inner = draw(st.sampled_from(["Dense", "LSTM"] if depth > 2 else usual if draw(st.integers(0, 9)) else CELLS))
         return {inner: draw(arguments(inner, depth + 1))}
     if name == "activation":
-        return draw(st.sampled_from(["relu", "tanh", "softmax", "gelu", "linear", "glu", "hard_sigmoid", None]))
+        return draw(st.sampled_from(["relu", "tanh", "softmax", "gelu", "linear", "hard_sigmoid", "glu", None]))
     if name == "constraint":
         return draw(st.sampled_from(["max_norm", "non_neg", "unit_norm", None]))
     if name == "regularizer":
         return draw(st.sampled_from(["l1", "l2", "l1_l2", None]))
     if name == "initializer":
-        return draw(st.sampled_from(["zeros", "ones", "he_normal", "orthogonal", "identity", None]))
+        return draw(st.sampled_from(INITIALIZERS))
     return None
 
 
-INSIDE = [
-    "Dense",
-    "LSTM",
-    "GRU",
-    "SimpleRNN",
-    "LSTMCell",
-    "GRUCell",
-    "SimpleRNNCell",
-    "Conv1D",
-    "Conv2D",
-    "Embedding",
-    "BatchNormalization",
-    "LayerNormalization",
-    "Flatten",
-    "Dropout",
-    "MaxPooling1D",
-    "ConvLSTM2D",
-    "Bidirectional",
-]
-"""What wrappers are given."""
+@st.composite
+def items(draw: Draw, number: int, sources: dict[str, int], called: list[str]) -> Data:
+    """One item of a model: a new layer, most of the time one for the rank of what it is called on, or an old one."""
+    of = draw(st.sampled_from([*sources][-1:] * 3 + [*sources]))
+    if called and draw(st.integers(0, 7)) == 0:
+        return {"call": draw(st.sampled_from(called)), "name": f"layer_{number}", "from": of}
+    fitting = layers_for(sources[of]) if draw(st.integers(0, 9)) else layer_names()
+    name = draw(st.sampled_from(fitting))
+    item: Data = {name: draw(arguments(name)), "name": f"layer_{number}", "from": of}
+    cls: Any = registry.find("layer", name)
+    if cls.takes_list or name in SEVERAL:
+        item["from"] = [of, *draw(st.lists(st.sampled_from([*sources]), min_size=1, max_size=2))]
+    if name in MORE and draw(st.booleans()):
+        item["with"] = {key: draw(st.booleans()) for key in MORE[name]}
+    return item
+
+
+SEVERAL = ("MultiHeadAttention", "GroupQueryAttention", "GroupedQueryAttention", "Attention", "AdditiveAttention")
+MORE = dict.fromkeys(SEVERAL, ("use_causal_mask", "return_attention_scores"))
 
 
 @st.composite
 def models(draw: Draw) -> Data:
-    """A row of layers, or a graph of them, on inputs of known shapes."""
-    shapes = st.lists(st.integers(1, 6), min_size=1, max_size=4)
-    inputs: Data = {"x": {"shape": draw(shapes), "dtype": draw(st.sampled_from(["float32"] * 5 + ["int32"]))}}
+    """A row of layers and operations, or a graph of them, on inputs of known shapes."""
+    sizes = st.sampled_from([1, 2, 3, 3, 4, 5, 6, 8])
+    shapes = st.lists(sizes, min_size=1, max_size=4)
+    batch: Data = draw(st.sampled_from([{}, {}, {"batch_size": 2}]))
+    dtype = draw(st.sampled_from(["float32"] * 6 + ["int32", "bool"]))
+    inputs: Data = {"x": {"shape": draw(shapes), "dtype": dtype, **batch}}
     if draw(st.integers(0, 3)) == 0:
-        inputs["y"] = draw(st.one_of(st.just(inputs["x"]["shape"]), shapes))
-    items: list[Data] = []
-    for i in range(draw(st.integers(1, 3))):
-        name = draw(st.sampled_from(layer_names()))
-        sources = [*inputs, *(item["name"] for item in items)]
-        item: Data = {name: draw(arguments(name)), "name": f"layer_{i}"}
-        cls: Any = registry.find("layer", name)
-        one = st.sampled_from(sources)
-        if cls.takes_list or name in SEVERAL:
-            item["from"] = draw(st.lists(one, min_size=2, max_size=3))
+        inputs["y"] = draw(st.one_of(st.just(inputs["x"]), shapes.map(lambda shape: {"shape": shape, **batch})))
+    document: Data = {"inputs": inputs, "layers": []}
+    sources = {name: len(stated["shape"]) + 1 for name, stated in inputs.items()}
+    called: list[str] = []
+    tries = draw(st.integers(1, 6))
+    for number in range(tries):
+        if batch and draw(st.integers(0, 2)) == 0:
+            item = draw(operations(number, [*sources]))
         else:
-            item["from"] = draw(st.sampled_from([sources[-1]] * 3 + sources))
-        items.append(item)
-    return {"inputs": inputs, "layers": items}
+            item = draw(items(number, sources, called))
+        longer = {**document, "layers": [*document["layers"], item]}
+        rank = rank_of_last(longer)
+        if rank is None and number + 1 < tries and draw(st.integers(0, 9)):
+            continue  # What cannot be ends the model; seldom before its time.
+        document = longer
+        if rank is None:
+            break
+        sources[item["name"]] = rank
+        called += [item["name"]] if "call" not in item else []
+    if draw(st.booleans()):
+        document["outputs"] = [item["name"] for item in document["layers"]]
+    return document
 
 
-SEVERAL = ("MultiHeadAttention", "GroupQueryAttention", "GroupedQueryAttention", "Attention", "AdditiveAttention")
+def rank_of_last(document: Data) -> int | None:
+    """Rank of the model's output; None where something is wrong with it, or it has several."""
+    reporter = Reporter()
+    spec = read_data(document, reporter)
+    graph = None if spec is None else check(spec, reporter, BUDGET)
+    shape = getattr(getattr(graph, "outputs", None), "shape", None)
+    return None if shape is None else len(shape)

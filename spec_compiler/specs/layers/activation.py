@@ -55,6 +55,8 @@ class ActivationLayer(LayerSpec):
 class Activation(ActivationLayer):
     """Apply an activation function."""
 
+    needs_floats: ClassVar[bool] = True
+
     activation: ActivationField
     """The function."""
     activity_regularizer: RegularizerField = None
@@ -80,12 +82,16 @@ class ReLU(ActivationLayer):
 class LeakyReLU(ActivationLayer):
     """`x` above 0, `negative_slope * x` below."""
 
+    needs_floats: ClassVar[bool] = True
+
     negative_slope: NonNegativeFloat = 0.3
     """Slope below 0."""
 
 
 class ELU(ActivationLayer):
     """`x` above 0, `alpha * (exp(x) - 1)` below (Clevert et al. 2016, arXiv:1511.07289)."""
+
+    needs_floats: ClassVar[bool] = True
 
     alpha: Float = 1.0
     """What the output tends to, negated, for small inputs."""
@@ -94,18 +100,20 @@ class ELU(ActivationLayer):
 class Softmax(ActivationLayer):
     """`exp(x) / sum(exp(x))` along an axis, or over several; masked elements count nothing and come out as 0."""
 
-    axis: AxisOrAxes = -1
-    """The axis, or several, along which the outputs sum to 1."""
+    needs_floats: ClassVar[bool] = True
+
+    axis: AxisOrAxes | None = -1
+    """The axis, or several, along which the outputs sum to 1; null: all of them, the batch's too."""
 
     @property
-    def axes(self) -> tuple[int, ...]:
-        """The axes as a tuple."""
-        return self.axis if isinstance(self.axis, tuple) else (self.axis,)
+    def axes(self) -> tuple[int, ...] | None:
+        """The axes as a tuple; None: all."""
+        return self.axis if self.axis is None or isinstance(self.axis, tuple) else (self.axis,)
 
     def infer_shape(self, x: Shape, mask: Shape | None = None) -> Shape:
-        axes = [normalize_axis(axis, len(x), "Softmax") for axis in self.axes]
+        axes = [normalize_axis(axis, len(x), "Softmax") for axis in self.axes or ()]
         if len(set(axes)) < len(axes):
-            raise ShapeError(f"Softmax names an axis twice: {list(self.axes)}")
+            raise ShapeError(f"Softmax names an axis twice: {list(self.axes or ())}")
         if mask is None:
             return x
         try:

@@ -12,6 +12,8 @@ from spec_compiler.specs.types import Bool, Rate, Seed
 class UnprojectedAttention(LayerSpec):
     """`softmax(scores of query and key) @ value`: (batch, query steps, features), the steps of value and key being others."""
 
+    needs_floats: ClassVar[bool] = True
+
     takes_list: ClassVar[bool] = True
     supports_masking: ClassVar[bool] = True
 

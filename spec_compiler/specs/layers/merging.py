@@ -37,7 +37,7 @@ class Elementwise(Merging):
                 f"{name} takes inputs of one shape, got {_shapes(inputs)}: {error}",
                 help="lengths must agree, or be 1; compared from the last axis",
             ) from None
-        return (batch, *out)
+        return (batch, *out) if any(inputs) else ()
 
     def layout(self, rank: int) -> Layout:
         return "any"

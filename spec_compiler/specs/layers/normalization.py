@@ -35,6 +35,8 @@ def sorted_axes(axis: int | tuple[int, ...], x: Shape, layer: str) -> tuple[int,
 class Affine(LayerSpec):
     """A normalization followed by learned `gamma * x + beta`."""
 
+    needs_floats: ClassVar[bool] = True
+
     epsilon: NonNegativeFloat = 0.001
     """Added to the variance before its root is taken."""
     center: Bool = True

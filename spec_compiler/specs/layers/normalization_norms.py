@@ -14,6 +14,8 @@ from spec_compiler.specs.types import AxisOrAxes, LayerField, Layout, NonNegativ
 class RMSNormalization(LayerSpec):
     """Divide by the root of the mean square over the last axis or axes (Zhang & Sennrich 2019, arXiv:1910.07467)."""
 
+    needs_floats: ClassVar[bool] = True
+
     axis: AxisOrAxes = -1
     """The last axis, or a list of the last ones; the learned `scale` has their lengths."""
     epsilon: NonNegativeFloat = 1e-6
@@ -38,6 +40,8 @@ class RMSNormalization(LayerSpec):
 
 class UnitNormalization(LayerSpec):
     """Divide by the root of the sum of squares over one axis or several, so that the length is 1."""
+
+    needs_floats: ClassVar[bool] = True
 
     axis: AxisOrAxes = -1
     """The axes to normalize over."""
@@ -90,7 +94,7 @@ class SpectralNormalization(LayerSpec):
                 f"{type(self.layer).__name__}"
             )
         start = TruncatedNormal(stddev=0.02)
-        vector = Variable("vector_u", (1, kernels[0].shape[-1]), start, trainable=False, dtype=kernels[0].dtype)
+        vector = Variable("vector_u", (1, kernels[0].shape[-1]), start, trainable=False, dtype=self.layer.variable_dtype)
         trained = self.layer.trainable
         inside = {v.name: replace(v, name=f"layer/{v.name}", trainable=v.trainable and trained) for v in inner}
         if self.keras2_masks:

@@ -1,6 +1,6 @@
 """Pooling: windows of each channel become one number, here the largest."""
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import model_validator
 
@@ -11,6 +11,8 @@ from spec_compiler.specs.types import Padding, Pair, Single, Triple
 
 class Pooling(Spatial):
     """Windows of a given size and step; the classes of each rank state them."""
+
+    needs_floats: ClassVar[bool] = True
 
     positional = ("pool_size", "strides", "padding", "data_format")
 

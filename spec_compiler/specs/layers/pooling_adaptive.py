@@ -1,6 +1,6 @@
 """Pooling to a size of the output that is given."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from spec_compiler.specs.layers.conv import Spatial
 from spec_compiler.specs.shapes import Shape
@@ -9,6 +9,8 @@ from spec_compiler.specs.types import Pair, Single, Triple
 
 class AdaptivePooling(Spatial):
     """Windows that are as large as it takes to get an output of a given size."""
+
+    needs_floats: ClassVar[bool] = True
 
     positional = ("output_size", "data_format")
 

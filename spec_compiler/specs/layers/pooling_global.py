@@ -32,6 +32,8 @@ class GlobalPooling(Spatial):
 class GlobalAveragePooling(GlobalPooling):
     """The mean over the spatial axes."""
 
+    needs_floats: ClassVar[bool] = True
+
 
 class GlobalMaxPooling(GlobalPooling):
     """The largest over the spatial axes."""

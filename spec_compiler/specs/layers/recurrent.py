@@ -73,6 +73,9 @@ class RecurrentWeights(LayerSpec):
     def _as_long(cls, activation: Any) -> Any:
         if activation == "glu":
             raise ValueError("glu halves its input, so it cannot make a state of the length that went in")
+        axes = getattr(activation, "axes", (-1,))
+        if axes is None or len(axes) != 1:
+            raise ValueError("a softmax inside a recurrent layer runs along one axis")
         return activation
 
     def weights_of(self, *kernel_shape: int, units: int, bias_shape: tuple[int, ...]) -> list[Variable]:

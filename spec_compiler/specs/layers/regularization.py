@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 class Noise(LayerSpec):
     """A layer that changes its input at random in training, and lets it through in inference."""
 
+    needs_floats: ClassVar[bool] = True
+
     supports_masking: ClassVar[bool] = True
 
     def infer_shape(self, x: Shape) -> Shape:
@@ -52,10 +54,10 @@ class Dropout(Noise):
 class ActivityRegularization(LayerSpec):
     """Return the input, and add a penalty on it to the loss, divided by the batch size."""
 
-    l1: NonNegativeFloat = 0.0
-    """Factor of the sum of absolute values."""
-    l2: NonNegativeFloat = 0.0
-    """Factor of the sum of squares."""
+    l1: NonNegativeFloat | None = 0.0
+    """Factor of the sum of absolute values; null: 0."""
+    l2: NonNegativeFloat | None = 0.0
+    """Factor of the sum of squares; null: 0."""
 
     supports_masking: ClassVar[bool] = True
 
@@ -64,7 +66,7 @@ class ActivityRegularization(LayerSpec):
         """The penalty."""
         from spec_compiler.specs.regularizers import L1L2
 
-        return L1L2(l1=self.l1, l2=self.l2)
+        return L1L2(l1=self.l1 or 0.0, l2=self.l2 or 0.0)
 
     def layout(self, rank: int) -> Layout:
         return "any"

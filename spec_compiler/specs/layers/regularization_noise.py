@@ -9,7 +9,7 @@ class GaussianNoise(Noise):
     """Add draws from a normal distribution around 0."""
 
     stddev: NonNegativeFloat
-    """Standard deviation of the noise."""
+    """Standard deviation of the noise. (Keras 3 takes none above 1, Keras 2 any.)"""
     seed: Seed = None
     """Taken for Keras's sake: all draws come from the one generator that `set_random_seed` sets."""
 

@@ -1,6 +1,6 @@
 """Upsampling: each spatial axis becomes a whole number of times as long."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -30,6 +30,8 @@ Interpolation = Annotated[
 
 class UpSampling(ChannelsLast):
     """Each spatial axis `size` times as long."""
+
+    needs_floats: ClassVar[bool] = True
 
     if TYPE_CHECKING:
         size: Any
