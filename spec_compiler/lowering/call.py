@@ -61,12 +61,13 @@ class Call:
 
         It serves every call of the layer: where these have inputs of several shapes, no length is known.
         """
-        return dims if self._shapes_agree() else (None,) * len(dims)
+        return dims if len(self.every_shape) == 1 else (None,) * len(dims)
 
-    def _shapes_agree(self) -> bool:
-        """Whether every call of the layer in the model has inputs of one shape."""
+    @property
+    def every_shape(self) -> set[tuple[Shape, ...]]:
+        """The shapes of the inputs of each call of the layer in the model."""
         calls = [node for node in self._lowering.graph.nodes if node.layer is self.node.layer]
-        return len({tuple(value.shape for value in node.inputs) for node in calls}) == 1
+        return {tuple(value.shape for value in node.inputs) for node in calls}  # type: ignore[misc]
 
     @property
     def training(self) -> bool | None:
@@ -223,8 +224,9 @@ class InnerCall(Call):
         if len(shape) > 2 and layer.layout(len(shape)) == "channels_first":
             self.node.layout = "channels_first"
 
-    def _shapes_agree(self) -> bool:
-        return self.outer._shapes_agree()
+    @property
+    def every_shape(self) -> set[tuple[Shape, ...]]:
+        return self.outer.every_shape
 
     @property
     def trainable(self) -> bool:

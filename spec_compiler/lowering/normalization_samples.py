@@ -21,12 +21,14 @@ from spec_compiler.specs.shapes import product
 def layer_normalization(layer: LayerNormalization, call: Call, x: Proxy) -> Any:
     axes = layer.axes(call.shapes[0])
     dims, stated, last = _normalized(axes, call)
+    dims = dims if layer.scale or layer.center else call.lengths(dims)
     rules = [Rule("gamma", "weight", shape=stated), Rule("beta", "bias", shape=stated)]
     if not last or None in dims or (layer.center and not layer.scale):
         kwargs = affine_kwargs(layer)
         # Without weights nothing depends on the lengths, which need not be known then.
         shape = tuple(0 if n is None else n for n in dims)
-        expr = ModuleExpr(nn_normalization.AxisLayerNorm, shape, tuple(sorted(axes)), eps=layer.epsilon, **kwargs)
+        places = tuple(axis - len(call.shapes[0]) if last else axis for axis in sorted(axes))
+        expr = ModuleExpr(nn_normalization.AxisLayerNorm, shape, places, eps=layer.epsilon, **kwargs)
         return call.module(expr, rules)(x)
     kwargs = {} if layer.scale else {"elementwise_affine": False}
     kwargs |= {"bias": False} if layer.scale and not layer.center else {}
@@ -54,7 +56,8 @@ def group_normalization(layer: GroupNormalization, call: Call, x: Proxy) -> Any:
     one_value = groups == channels and others in (1, None)
     rules = [Rule("gamma", "weight"), Rule("beta", "bias")]
     weighted = layer.scale or layer.center
-    if layer.scale != layer.center or one_value or (weighted and len(shape) > 3):
+    several = len(call.every_shape) > 1
+    if layer.scale != layer.center or one_value or several or (weighted and len(shape) > 3):
         expr = ModuleExpr(nn_normalization.GroupNorm, groups, channels, eps=layer.epsilon, **affine_kwargs(layer))
     else:
         kwargs = {} if layer.scale else {"affine": False}

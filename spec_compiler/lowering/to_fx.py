@@ -18,6 +18,7 @@ from torch import nn
 from torch.fx import Proxy
 from torch.fx.proxy import GraphAppendingTracer
 
+from spec_compiler.diagnostics import UNSUPPORTED, Diagnostic, SpecError
 from spec_compiler.ir import Graph, Node, Value, map_values, values_in
 from spec_compiler.lowering.call import Call, permuted, unpacked
 from spec_compiler.lowering.expressions import ModuleExpr
@@ -256,9 +257,11 @@ class GraphLowering:
             lowered = self.layers[id(layer)]
             prefix = f"{name}." if name else ""
             lowered.rules += [Rule(r.variable, prefix + r.parameter, r.axes, r.shape, r.gates, r.row) for r in rules]
-        assert self.modules[target] == expr, (
-            f"layer '{layer.name}' lowers to two modules: {expr}, {self.modules[target]}"
-        )
+        if self.modules[target] != expr:
+            message = (
+                f"layer '{layer.name}' is called on inputs that one module cannot serve: {expr}, {self.modules[target]}"
+            )
+            raise SpecError([Diagnostic(UNSUPPORTED, message, help="use a layer of its own for each call")])
 
         def call(*args: Any, **kwargs: Any) -> Any:
             return self.tracer.create_proxy("call_module", target, args, kwargs)

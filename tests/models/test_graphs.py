@@ -50,6 +50,25 @@ def test_layer_called_on_two_lengths_matches_keras(kind):
     assert_source_agrees(model, floats(3, 5, 4), floats(3, 6, 4))
 
 
+SHARED_ON_TWO_RANKS = {
+    "PReLU": (lambda: layers.PReLU("random_normal"), (4, 3), (4, 3)),
+    "LayerNormalization": (lambda: layers.LayerNormalization(scale=False), (4, 3), (2, 4, 3)),
+    "LayerNormalization on widths": (lambda: layers.LayerNormalization(scale=False, center=False), (4, 3), (4, 5)),
+}
+"""Layers whose weights stand along axes that are elsewhere in the one input than in the other."""
+
+
+@pytest.mark.parametrize("kind", SHARED_ON_TWO_RANKS)
+def test_layer_called_on_two_ranks_or_layouts_matches_keras(kind):
+    make, one, other = SHARED_ON_TWO_RANKS[kind]
+    a, b = keras.Input(one), keras.Input(other)
+    shared = make()
+    # A convolution leaves the channels where torch has them.
+    y, z = (layers.Dense(2)(shared(x)) for x in (layers.Conv1D(3, 1)(a), b))
+    model = check_model(keras.Model([a, b], [y, z]), [floats(3, *one), floats(3, *other)])
+    assert_source_agrees(model, floats(3, *one), floats(3, *other))
+
+
 def assert_source_agrees(model: Model, *inputs: np.ndarray) -> None:
     """The emitted file gives the module's outputs to the last bit."""
     emitted: dict[str, object] = {"__name__": "emitted"}

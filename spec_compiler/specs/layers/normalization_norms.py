@@ -94,7 +94,9 @@ class SpectralNormalization(LayerSpec):
                 f"{type(self.layer).__name__}"
             )
         start = TruncatedNormal(stddev=0.02)
-        vector = Variable("vector_u", (1, kernels[0].shape[-1]), start, trainable=False, dtype=self.layer.variable_dtype)
+        vector = Variable(
+            "vector_u", (1, kernels[0].shape[-1]), start, trainable=False, dtype=self.layer.variable_dtype
+        )
         trained = self.layer.trainable
         inside = {v.name: replace(v, name=f"layer/{v.name}", trainable=v.trainable and trained) for v in inner}
         if self.keras2_masks:
