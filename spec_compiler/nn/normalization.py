@@ -110,9 +110,10 @@ class GroupNorm(nn.GroupNorm):
             self.register_parameter("bias", None)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not x.requires_grad:
-            # The backward pass of torch 2.13 crashes where the channels are last in memory and the input is no variable.
-            x = x.contiguous()
+        if torch.is_grad_enabled() and not x.requires_grad:
+            # The backward pass of torch 2.13 crashes where the channels are last in memory and the input is no variable. A
+            # single channel may count as last even in what `contiguous` leaves as it is.
+            x = x.clone(memory_format=torch.contiguous_format)
         if self.weight is not None or self.bias is None:
             return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
         # torch's kernel cannot be exported with a bias alone.
