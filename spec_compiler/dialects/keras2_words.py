@@ -9,6 +9,7 @@ from spec_compiler.diagnostics import show
 from spec_compiler.dialects.known import words
 from spec_compiler.dialects.typed import Built
 from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.model import inside
 from spec_compiler.specs.serialization import plain
 
 Refuse = Callable[[LayerSpec, str], None]
@@ -38,6 +39,9 @@ NOT_IN_2 = words(
     """
 )
 """Layers that Keras 2 does not have."""
+
+NOT_FOUND_IN_2 = ("SpectralNormalization",)
+"""Layers that tf_keras has, and leaves out of the table that it looks names in files up in."""
 
 CALL_ARGUMENTS_OF_3 = {"MultiHeadAttention": ("query_mask", "value_mask", "key_mask")}
 """Arguments of calls that Keras 2 lacks."""
@@ -165,6 +169,21 @@ def add_constants(layer: LayerSpec, config: dict[str, Any], built: Built | None)
         value_shape = others[0] if others else named.get("value")
         key_shape = others[1] if len(others) > 1 else named.get("key", value_shape)
         config |= {"query_shape": query, "value_shape": value_shape, "key_shape": key_shape}
+
+
+def zeroes_in_vain(layer: LayerSpec) -> bool:
+    """Whether it is a ConvLSTM, or goes both ways with one, whose `zero_output_for_mask` Keras 2 passes over."""
+    return any(
+        type(one).__name__.startswith("ConvLSTM") and getattr(one, "zero_output_for_mask", False)
+        for one in (layer, *inside(layer))
+    )
+
+
+def unrolls_without_end(layer: LayerSpec, built: Built | None) -> bool:
+    """Whether a recurrent layer is to unroll as many steps as only the data tell."""
+    unrolled = any(getattr(one, "unroll", False) for one in (layer, *inside(layer)))
+    first = built.first if built is not None else None
+    return unrolled and isinstance(first, tuple) and len(first) > 1 and first[1] is None
 
 
 def dtype(policy: str) -> Any:

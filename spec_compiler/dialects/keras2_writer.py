@@ -74,6 +74,10 @@ class _Writer:
             layer = sized_by_padding(layer)
         if holds_operations(layer.keras_module or ""):
             self._refuse(layer, f"Keras 2 has the operation {layer.class_name} of {layer.keras_module} in graphs alone")
+        if type(layer).__name__ in words.NOT_FOUND_IN_2:
+            message = f"layer '{layer.name}': tf_keras does not find its own {layer.class_name} by name"
+            help = f"load the file with custom_objects={{'{layer.class_name}': tf_keras.layers.{layer.class_name}}}"
+            self.reporter.warn(UNSUPPORTED, message, layer.path, help=help)
         config = layer.get_config()
         for name in layer.layer_fields:
             config[name] = self._inner(getattr(layer, name))
@@ -81,7 +85,10 @@ class _Writer:
         for name, value in config.items():
             if name not in layer.layer_fields:
                 config[name] = self._argument_value(layer, name, value)
-        words.add_constants(layer, config, self.types.built.get(id(layer)))
+        built = self.types.built.get(id(layer))
+        if words.unrolls_without_end(layer, built):
+            self._refuse(layer, f"Keras 2's {layer.class_name} unrolls a number of steps that is known")
+        words.add_constants(layer, config, built)
         return {"class_name": layer.class_name, "config": config}
 
     def _refuse(self, layer: LayerSpec, message: str) -> None:
@@ -209,6 +216,8 @@ def _masks_differ(node: Node) -> bool:
     layer = node.layer
     if layer.keras2_masks or not any(mask is not None for mask in node.masks):
         return False
+    if words.zeroes_in_vain(layer):
+        return True
     if isinstance(layer, (Elementwise, Concatenate)):
         own = isinstance(layer, (Multiply, Maximum, Minimum))
         return own or any(mask is not node.masks[0] for mask in node.masks)

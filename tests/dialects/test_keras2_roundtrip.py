@@ -163,6 +163,22 @@ def test_unknown_dialect_is_named() -> None:
         to_dict(spec, "onnx")
 
 
+def test_masked_steps_that_keras2_does_not_set_to_zero_are_refused() -> None:
+    x, mask = (
+        L.InputLayer(batch_shape=(None, 4, 5, 3), name="x"),
+        L.InputLayer(batch_shape=(None, 4), dtype="bool", name="m"),
+    )
+    for zero in (False, True):
+        layer = L.ConvLSTM1D(2, 2, return_sequences=True, zero_output_for_mask=zero, name="y")
+        placed = [Placed(x, []), Placed(mask, []), Placed(layer, [CallSpec((Ref("x"),), {"mask": Ref("m")})])]
+        spec = FunctionalSpec(placed=placed, inputs=[Ref("x"), Ref("m")], outputs=Ref("y"), name="m1")
+        if not zero:
+            to_dict(spec, "keras2")
+            continue
+        with pytest.raises(SpecError, match="Keras 2's ConvLSTM1D deals otherwise with these masks"):
+            to_dict(spec, "keras2")
+
+
 def test_calls_and_arguments_that_keras2_refuses_are_named() -> None:
     """tf_keras raises on each of these."""
     x, q = L.InputLayer(batch_shape=(None, 8, 9, 3), name="x"), L.InputLayer(batch_shape=(None, 5, 4), name="q")
@@ -174,17 +190,20 @@ def test_calls_and_arguments_that_keras2_refuses_are_named() -> None:
     ]
     placed = [Placed(layer, []) for layer in (x, q, mask)]
     placed += [Placed(layer, [CallSpec((Ref("x"),))]) for layer in on_x]
+    steps = L.InputLayer(batch_shape=(None, None, 4), name="steps")
+    placed += [Placed(steps, []), Placed(L.GRU(2, unroll=True, name="unrolled"), [CallSpec((Ref("steps"),))])]
     placed.append(Placed(L.Add(name="sum"), [CallSpec(([Ref("x")],))]))
     attention = L.MultiHeadAttention(2, 3, name="attention")
     placed.append(Placed(attention, [CallSpec((Ref("q"), Ref("q")), {"value_mask": Ref("mask")})]))
-    inputs = [Ref("x"), Ref("q"), Ref("mask")]
-    outputs = [Ref(str(one.layer.name)) for one in placed[3:]]
+    inputs = [Ref("x"), Ref("q"), Ref("mask"), Ref("steps")]
+    outputs = [Ref(str(one.layer.name)) for one in placed[3:] if one.calls]
     with pytest.raises(SpecError) as error:
         to_dict(FunctionalSpec(placed=placed, inputs=inputs, outputs=outputs, name="m"), "keras2")
     assert [fault.message for fault in error.value.diagnostics] == [
         "layer 'depthwise': Keras 2's DepthwiseConv2D has strides or a dilation_rate, not both",
         "layer 'separable': Keras 2's SeparableConv2D has strides or a dilation_rate, not both",
         "layer 'transposed': Keras 2's Conv2DTranspose has one dilation for all axes, not [3, 2]",
+        "layer 'unrolled': Keras 2's GRU unrolls a number of steps that is known",
         "layer 'sum': Keras 2's Add takes two tensors or more",
         "layer 'attention': Keras 2's MultiHeadAttention is not called with value_mask",
     ]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from spec_compiler.diagnostics import Reporter, SpecError
-from spec_compiler.dialects.keras2_words import NOT_IN_2
+from spec_compiler.dialects.keras2_words import NOT_FOUND_IN_2, NOT_IN_2
 from spec_compiler.dialects.write import document, to_json
 from spec_compiler.loading import load_spec, validate
 from spec_compiler.lowering.lower import lower_spec, weights
@@ -26,8 +26,7 @@ from tests.layers.check import make_pair
 tf_keras = pytest.importorskip("tf_keras")
 pytestmark = pytest.mark.slow
 
-CASES = [case for case in one_a_class(all_cases()) if case.class_name != "SpectralNormalization"]
-"""tf_keras 2.21 cannot load its own documents of SpectralNormalization."""
+CASES = [case for case in one_a_class(all_cases()) if case.class_name not in NOT_FOUND_IN_2]
 
 FILES = [*sorted((SHARED / "keras2").glob("*.json")), *sorted((SHARED / "corpus").glob("*.*"))]
 SMALL = 3_000_000
@@ -64,6 +63,17 @@ def test_file_written_as_keras2_is_the_same_model_in_tf_keras(path: Path) -> Non
     rng = np.random.default_rng(1)
     arrays = [sample(tensor, rng) for tensor in theirs.inputs]
     assert_close(run(module, arrays), outputs_of(theirs, arrays), rtol=1e-4)
+
+
+def test_layer_that_tf_keras_does_not_find_is_warned_of() -> None:
+    layers = [L.InputLayer(batch_shape=(None, 3), name="x"), L.SpectralNormalization(L.Dense(2), name="normalized")]
+    spec = SequentialSpec(layers=layers, name="s")
+    with pytest.warns(UserWarning, match="'normalized': tf_keras does not find its own SpectralNormalization"):
+        text = to_json(spec, "keras2")
+    with pytest.raises(ValueError, match="Unknown layer: 'SpectralNormalization'"):
+        tf_keras.models.model_from_json(text)
+    found = {"SpectralNormalization": tf_keras.layers.SpectralNormalization}
+    assert tf_keras.models.model_from_json(text, custom_objects=found).count_params() == 10
 
 
 def test_layers_that_we_say_keras2_lacks_are_those_that_tf_keras_lacks() -> None:
