@@ -209,7 +209,8 @@ class GraphLowering:
             self.proxy(value) if value.dtype == inner.dtype else self.proxy(value).to(getattr(torch, inner.dtype))
             for value, inner in zip(node.inputs, body.inputs, strict=True)
         ]
-        args += [self.mask(mask) for mask, inner in zip(node.masks, body.inputs, strict=True) if inner.mask is inner]
+        given = zip(node.inputs, node.masks, body.inputs, strict=True)
+        args += [self._mask_given(value, mask) for value, mask, inner in given if inner.mask is inner]
         result: Any = self.tracer.create_proxy("call_module", target, tuple(args), {})
         masks: Any = [None] * len(node.outputs)
         if more:
@@ -221,6 +222,13 @@ class GraphLowering:
             if inner.mask is not None:
                 self._masks[id(value)] = masks[i]
         return tuple(leaves)
+
+    def _mask_given(self, value: Value, mask: Value | None) -> Proxy | None:
+        """The mask that a nested model is called with: of every step, where another call has one and this has none."""
+        if mask is not None:
+            return self.mask(mask)
+        x = self.proxy(value)
+        return torch.ones_like(x if len(value.shape or ()) < 3 else x.flatten(2)[..., 0], dtype=torch.bool)
 
     def proxy(self, value: Value, layout: Layout = "keras") -> Proxy:
         """`value` in the order of axes asked for; permuted once, however many ask."""

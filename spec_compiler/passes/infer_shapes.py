@@ -30,10 +30,11 @@ def infer_shapes(graph: Graph, reporter: Reporter) -> Graph:
 
 
 def _infer(graph: Graph, nodes: list[Node], reporter: Reporter) -> None:
+    first: dict[int, Graph] = {}
     for node in nodes:
         if all(value.shape is not None for value in node.values):
             if node.body is not None:
-                _infer_nested(node, node.body, reporter)
+                _infer_nested(node, node.body, first.setdefault(id(node.layer), node.body), reporter)
             else:
                 _infer_layer(graph, node, reporter)
 
@@ -120,21 +121,24 @@ def _accepted(cls: type, kwargs: dict[str, Any]) -> dict[str, Any]:
     return {key: arg for key, arg in kwargs.items() if key in names}
 
 
-def _infer_nested(node: Node, body: Graph, reporter: Reporter) -> None:
-    """Shapes through a nested model: what it states of its inputs and what it is given must agree."""
+def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter) -> None:
+    """Shapes through a nested model: what it states of its inputs and what it is given must agree.
+
+    A model that states nothing takes what its first call, whose graph is `first`, gives it, as in Keras.
+    """
     given = node.inputs
     name = node.layer.name
     if len(given) != len(body.inputs):
         message = f"model '{name}' takes {len(body.inputs)} inputs, is called on {len(given)}"
         reporter.report(WRONG_INPUT_COUNT, message, node.layer.path)
         return
-    for value, inner in zip(given, body.inputs, strict=True):
+    for value, inner, stated in zip(given, body.inputs, first.inputs, strict=True):
         assert value.shape is not None
         if inner.shape is None:
-            inner.shape = value.shape
-        elif not _fits(value.shape, inner.shape):
+            inner.shape = stated.shape or value.shape
+        if not _fits(value.shape, inner.shape):
             message = f"model '{name}' takes {show(inner.shape)} as '{inner.name}', is called on {show(value.shape)}"
-            reporter.report(SHAPE_MISMATCH, message, node.layer.path)
+            reporter.report(SHAPE_MISMATCH, message, node.layer.path, help="state null for a length that differs")
             return
     infer_shapes(body, reporter)
     outputs = list(values_in(body.outputs))

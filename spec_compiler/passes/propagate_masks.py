@@ -14,12 +14,28 @@ from spec_compiler.ir import Graph, Node, values_in
 
 def propagate_masks(graph: Graph) -> Graph:
     """`graph` with masks as edges. Inputs keep the masks they came with, from the call of a nested model."""
-    for node in graph.nodes:
-        if node.body is not None:
-            _nested(node, node.body)
-        elif node.outputs:
-            _layer(node)
-    return graph
+    while True:
+        for node in graph.nodes:
+            if node.body is not None:
+                _nested(node, node.body)
+            elif node.outputs:
+                _layer(node)
+        if not _level(graph):
+            return graph
+
+
+def _level(graph: Graph) -> bool:
+    """Have each nested model take the masks in every call that it takes in one; whether one takes more than before."""
+    taken: dict[int, set[int]] = {}
+    nested = [
+        (taken.setdefault(id(node.layer), set()), node.body.inputs) for node in graph.nodes if node.body is not None
+    ]
+    for places, inputs in nested:
+        places.update(i for i, value in enumerate(inputs) if value.mask is not None)
+    more = [inputs[i] for places, inputs in nested for i in places if inputs[i].mask is None]
+    for value in more:
+        value.mask = value
+    return bool(more)
 
 
 def _layer(node: Node) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from keras import layers
 
-from spec_compiler import emit
+from spec_compiler import emit, validate_text
 from spec_compiler.lowering.names import class_name
 from spec_compiler.models import Model, model_from_json
 from tests.models.oracle import check_model, randomize
@@ -121,6 +121,33 @@ def test_what_attention_has_read_keeps_its_mask():
     ours.set_weights(randomize(theirs))
     given = ids(5, 4)
     np.testing.assert_allclose(ours.predict(given, verbose=0), theirs(given).detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("masked_first", [True, False])
+def test_nested_model_called_with_a_mask_and_without(masked_first):
+    x = keras.Input((7, 4))
+    inner = keras.Model(x, layers.LSTM(5, return_sequences=True)(x))
+    tokens, plain = keras.Input((7,), dtype="int32"), keras.Input((7, 4))
+    masked = layers.Embedding(9, 4, mask_zero=True)(tokens)
+    given = [masked, plain] if masked_first else [plain, masked]
+    outputs = [layers.LSTM(3)(inner(one)) for one in given]
+    check_model(keras.Model([tokens, plain], outputs), [ids(6, 7), floats(6, 7, 4)])
+
+
+@pytest.mark.parametrize(("one", "other"), [([4, 2], [5, 2]), ([4, 2], [4, 3]), ([4, 2], [2, 4, 2])])
+def test_nested_model_that_states_no_input_takes_that_of_its_first_call(one, other):
+    a, b = keras.Input(one), keras.Input(other)
+    inner = keras.Sequential([layers.Dense(3)])
+    inner(a)
+    with pytest.raises(ValueError, match="incompatible"):
+        inner(b)
+    text = f"""
+inputs: {{a: {one}, b: {other}}}
+layers: [{{inner: , from: a, name: p}}, {{call: p, from: b, name: q}}]
+outputs: [p, q]
+models: {{inner: {{layers: [Dense: {{units: 3}}]}}}}
+"""
+    assert "is called on" in str(validate_text(text))
 
 
 def test_nested_model_that_makes_a_mask():
