@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from spec_compiler.diagnostics import BAD_ARCHIVE, UNREADABLE_FILE, Code, Diagnostic, Span, SpecError
@@ -16,9 +19,27 @@ from spec_compiler.source.limits import LIMITS, Limits
 MAX_MEMBERS = 10_000
 """A `.keras` file has three members and a few assets."""
 
+_MAX_DIRECTORY = 4 * 2**20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError, RuntimeError, ValueError)
+
+
+class _Clipped(io.BufferedReader):
+    """A file of which no one read takes more than an archive's directory may have.
+
+    zipfile reads a directory at once, whatever length it declares, and makes an object of a kilobyte of each 46 bytes.
+    """
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(_MAX_DIRECTORY if size is None or size < 0 else min(size, _MAX_DIRECTORY))
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[zipfile.ZipFile]:
+    """The zip archive in a file; raises BadZipFile where its directory is larger than any of ours."""
+    with _Clipped(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
+        yield archive
 
 
 def read_member(path: str | os.PathLike[str], member: str, limits: Limits = LIMITS) -> bytes | None:
@@ -31,7 +52,7 @@ def read_member(path: str | os.PathLike[str], member: str, limits: Limits = LIMI
     try:
         if not stat.S_ISREG(Path(path).stat().st_mode):
             raise _refused(UNREADABLE_FILE, name, "this is no file")
-        with zipfile.ZipFile(path) as archive:
+        with opened(path) as archive:
             members = archive.infolist()
             _check(members, name)
             found = next((info for info in members if info.filename == member), None)
@@ -48,6 +69,9 @@ def read_member(path: str | os.PathLike[str], member: str, limits: Limits = LIMI
         raise _refused(UNREADABLE_FILE, name, f"the file cannot be read: {error.strerror or error}") from None
     if len(data) > limits.max_bytes:
         raise too_large(f"{name}!{member}", limits)
+    if len(data) != found.file_size:  # then the checksum was not looked at, either
+        message = f"member '{member}' holds {len(data):,} bytes and declares {found.file_size:,}"
+        raise _refused(BAD_ARCHIVE, name, message)
     return data
 
 
