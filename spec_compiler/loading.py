@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,6 +163,26 @@ def _read_mapping(data: dict[Any, Any]) -> tuple[Reporter, ModelSpec | None]:
 
 def _is_plain(data: Any, reporter: Reporter) -> bool:
     """Whether a value in hand could have come from a file: plain data within the limits; reported when not."""
+    try:
+        for value, path in leaves(data, "the mapping is too {} for a model"):
+            if isinstance(value, float) and value - value != 0.0:
+                reporter.report(NON_FINITE_NUMBER, f"{value} is no number a model can hold", path)
+                return False
+            if value is not None and not isinstance(value, (str, int, float)):
+                message = f"expected plain data (mappings, lists, text, numbers), got {show(value)}"
+                reporter.report(INVALID_VALUE, message, path)
+                return False
+    except SpecError as error:
+        reporter.extend(error.diagnostics)
+        return False
+    return True
+
+
+def leaves(data: Any, message: str) -> Iterator[tuple[Any, tuple[str | int, ...]]]:
+    """What stands in a nest of mappings and lists, and where; raises SpecError where the nest is beyond the limits.
+
+    So it does where a mapping holds itself. `message` has a place for `large` or `deeply nested`.
+    """
     pending: list[tuple[Any, int, tuple[str | int, ...]]] = [(data, 1, ())]
     nodes = 0
     while pending:
@@ -170,20 +190,13 @@ def _is_plain(data: Any, reporter: Reporter) -> bool:
         nodes += 1
         if depth > LIMITS.max_depth or nodes > LIMITS.max_nodes:
             what = "deeply nested" if depth > LIMITS.max_depth else "large"
-            reporter.report(LIMIT_EXCEEDED, f"the mapping is too {what} for a model", path[:8])
-            return False
+            raise SpecError(Diagnostic(LIMIT_EXCEEDED, message.format(what), path=path[:8]))
         if isinstance(value, dict):
             pending += [(one, depth + 1, (*path, key)) for key, one in value.items()]
         elif isinstance(value, (list, tuple)):
             pending += [(one, depth + 1, (*path, i)) for i, one in enumerate(value)]
-        elif isinstance(value, float) and value - value != 0.0:
-            reporter.report(NON_FINITE_NUMBER, f"{value} is no number a model can hold", path)
-            return False
-        elif value is not None and not isinstance(value, (str, int, float)):
-            message = f"expected plain data (mappings, lists, text, numbers), got {show(value)}"
-            reporter.report(INVALID_VALUE, message, path)
-            return False
-    return True
+        else:
+            yield value, path
 
 
 def _refused(path: str | os.PathLike[str], message: str, help: str) -> SpecError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from spec_compiler.diagnostics import BAD_TRAINING, MISSING_LOSS, Diagnostic, SpecError
+from spec_compiler.diagnostics import BAD_TRAINING, MISSING_LOSS, Diagnostic, SpecError, show
 from spec_compiler.ir import Graph, map_values
 from spec_compiler.runtime.arguments import bad
 from spec_compiler.runtime.losses import CompiledLoss
@@ -92,7 +93,13 @@ class Compiled:
         return loss, CompiledMetrics(a["metrics"], a["weighted_metrics"], names)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile with what `get_compile_config` gave."""
+        """Compile with what `get_compile_config` gave. Raises SpecError for what has no end."""
+        from spec_compiler.loading import leaves
+
+        if not isinstance(config, Mapping):
+            raise TypeError(f"compile_from_config() takes what get_compile_config() gives, got {show(config)}")
+        for _ in leaves(config, "the mapping is too {} for a model's training"):
+            pass
         self.compile(**config)
 
     def compile_from_spec(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from torch.fx import GraphModule
 
-from spec_compiler.diagnostics import NO_INPUT, Diagnostic, Reporter, SpecError, did_you_mean
+from spec_compiler.diagnostics import NO_INPUT, Diagnostic, Reporter, SpecError, did_you_mean, show
 from spec_compiler.ir import Graph, values_in
 from spec_compiler.lowering.to_fx import lower_graph
 from spec_compiler.passes import check
@@ -104,8 +104,8 @@ class Model(Trainer):
         for layer in layers:
             if layer.name == name:
                 return layer
-        hint = did_you_mean(str(name), [str(layer.name) for layer in layers])
-        raise ValueError(f"model '{self.name}' has no layer '{name}'" + (f": {hint}" if hint else ""))
+        hint = did_you_mean(name, [str(layer.name) for layer in layers]) if isinstance(name, str) else ""
+        raise ValueError(f"model '{self.name}' has no layer {show(name)}" + (f": {hint}" if hint else ""))
 
     @property
     def inputs(self) -> list[SymbolicTensor]:
@@ -262,6 +262,8 @@ class Model(Trainer):
         """The model that `get_config` gave `config` for, with new weights. Raises SpecError when it has a fault."""
         from spec_compiler.loading import load_spec
 
+        if not isinstance(config, (Mapping, list)):  # Keras 1's Sequential had a list
+            raise TypeError(f"from_config() takes what get_config() gives, got {show(config)}")
         kind = "Sequential" if "input_layers" not in config else "Functional"
         with also_known(custom_objects):
             return cls.from_spec(load_spec({"class_name": kind, "config": config}))  # type: ignore[return-value]

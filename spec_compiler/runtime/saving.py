@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,9 @@ from spec_compiler.diagnostics import (
     WEIGHT_FORMAT,
     WEIGHT_SHAPE,
     Diagnostic,
+    Reporter,
     SpecError,
+    show,
 )
 from spec_compiler.dialects.write import as_it_is, as_json
 from spec_compiler.writing import write_atomically
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 
 SPEC_KEY = "spec_compiler.spec"
 TRAINING_KEY = "spec_compiler.training"
+
+_FEW = 10**6
+"""Parameters that any machine has room for."""
 
 
 def save(model: Model, path: str | Path, overwrite: bool = True) -> None:
@@ -87,7 +93,8 @@ def load_model(path: str | Path) -> Model:
         if SPEC_KEY not in metadata:
             help = "build the model from its spec, and call load_weights()"
             raise SpecError(Diagnostic(WEIGHT_FORMAT, f"'{path}' holds weights but no spec", help=help))
-        model = Model.from_spec(parse_spec(metadata[SPEC_KEY]))
+        model = Model.from_spec(parse_spec(metadata[SPEC_KEY], f"{path} ({SPEC_KEY})"))
+        _check_size(model, file, path)
         _read(model, file, path)
     if TRAINING_KEY in metadata:
         _compile(model, metadata[TRAINING_KEY], path)
@@ -121,21 +128,33 @@ def _open(path: Path) -> Any:
         raise SpecError(Diagnostic(WEIGHT_FORMAT, f"'{path}' is no safetensors file: {error}")) from None
 
 
+def _check_size(model: Model, file: Any, path: Path) -> None:
+    """Refuse a file with far fewer numbers than the model has, before there is memory for them; else `_faults` tells."""
+    if not model.built:
+        return
+    held = sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 (no mapping)
+    needed = model.count_params()
+    if needed > 2 * held + _FEW:
+        message = f"the model has {needed:,} parameters, and '{path}' holds {held:,} numbers"
+        raise SpecError(Diagnostic(MISSING_WEIGHTS, message))
+
+
 @torch.no_grad()
 def _read(model: Model, file: Any, path: Path) -> None:
     held = model.module.state_dict()
     faults = _faults(held, {name: file.get_slice(name) for name in file.keys()}, path)  # noqa: SIM118 (no mapping)
-    if faults:
-        raise SpecError(faults)
+    reporter = Reporter()
+    reporter.extend(faults)
+    reporter.raise_if_errors()
     for name, tensor in held.items():
         tensor.copy_(file.get_tensor(name))
 
 
 def _faults(held: dict[str, Any], stored: dict[str, Any], path: Path) -> list[Diagnostic]:
     """Where names, shapes or dtypes differ; the header alone is read."""
-    faults = [Diagnostic(MISSING_WEIGHTS, f"'{path}' lacks '{name}'") for name in held if name not in stored]
+    faults = [Diagnostic(MISSING_WEIGHTS, f"'{path}' lacks {show(name)}") for name in held if name not in stored]
     faults += [
-        Diagnostic(UNEXPECTED_WEIGHTS, f"'{path}' holds '{name}', which the model has not")
+        Diagnostic(UNEXPECTED_WEIGHTS, f"'{path}' holds {show(name)}, which the model has not")
         for name in stored
         if name not in held
     ]

@@ -32,6 +32,8 @@ _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 def decode(data: bytes | str, name: str, limits: Limits) -> str:
     """The text without its byte order mark; raises `SpecError` for what is too long or is no text."""
+    if not isinstance(data, (bytes, str)):
+        raise TypeError(f"expected text or bytes, got {type(data).__name__}")
     if len(data) > limits.max_bytes:
         raise too_large(name, limits)
     if isinstance(data, str):

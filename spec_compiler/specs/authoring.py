@@ -8,7 +8,8 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -72,8 +73,6 @@ def clear_names() -> None:
 
 def construct(spec: SpecObject, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Validate the arguments of a class called in Python; raises SpecError naming every fault."""
-    from spec_compiler.specs.faults import report_faults
-
     cls = type(spec)
     if not (args or kwargs) and cls.trusts_defaults and not any(f.is_required() for f in cls.model_fields.values()):
         _take_defaults(spec)
@@ -83,18 +82,27 @@ def construct(spec: SpecObject, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     both = fields.keys() & kwargs.keys()
     if both:
         raise TypeError(f"{cls.__name__}() got multiple values for argument '{both.pop()}'")
-    try:
+    with faults_said(cls):
         BaseModel.__init__(spec, **fields, **kwargs)
-    except ValidationError as error:
-        reporter = Reporter()
-        report_faults(error, cls, (), reporter)
-        raise SpecError([replace(fault, path=()) for fault in reporter.diagnostics]) from None
     if spec.kind == "layer":
         if shape is not None:
             spec._batch_input_shape = shape  # type: ignore[attr-defined]
         if spec.name is None:  # type: ignore[attr-defined]
             # Written past the assignment's validation: a name made here is not one that was given.
             spec.__dict__["name"] = unique_name(snake_case(spec.class_name))
+
+
+@contextmanager
+def faults_said(cls: type[SpecObject]) -> Iterator[None]:
+    """Raise SpecError, naming every fault, where arguments of `cls` given in Python are not valid."""
+    from spec_compiler.specs.faults import report_faults
+
+    try:
+        yield
+    except ValidationError as error:
+        reporter = Reporter()
+        report_faults(error, cls, (), reporter)
+        raise SpecError([replace(fault, path=()) for fault in reporter.diagnostics]) from None
 
 
 def _take_defaults(spec: SpecObject) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
+from spec_compiler.diagnostics import show
 from spec_compiler.specs import authoring
 from spec_compiler.specs.shapes import Shape, Shapes, TensorType
 from spec_compiler.specs.types import DType, Layout
@@ -78,8 +79,11 @@ class SpecObject(BaseModel, metaclass=SpecClass):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The object that `get_config` gave `config` for."""
-        return cls.model_validate(dict(config))
+        """The object that `get_config` gave `config` for. Raises SpecError naming every fault."""
+        if not isinstance(config, Mapping):
+            raise TypeError(f"{cls.__name__}.from_config() takes a mapping of arguments, got {show(config)}")
+        with authoring.faults_said(cls):
+            return cls.model_validate(dict(config))
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.__dict__ == other.__dict__

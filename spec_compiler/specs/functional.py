@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from spec_compiler.diagnostics import show
 from spec_compiler.specs.authoring import LayerCall, SymbolicTensor, map_symbolic, record, symbolic_in, unique_name
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.core import InputLayer
@@ -12,6 +13,10 @@ from spec_compiler.specs.model import CallSpec, FunctionalSpec, Placed, Ref
 
 _Key = tuple[int, int]
 """A call: `id(layer)`, and which of the layer's calls."""
+
+
+_MOST_AXES = 64
+"""As many as numpy and torch have."""
 
 
 def Input(
@@ -28,7 +33,10 @@ def Input(
     if batch_shape is None:
         if shape is None:
             raise ValueError("Input() needs a shape: Input(shape=(28, 28, 1))")
-        batch_shape = (batch_size, *((shape,) if isinstance(shape, int) else shape))
+        shape = (shape,) if isinstance(shape, int) else shape
+        if isinstance(shape, (str, bytes)) or not 0 <= getattr(shape, "__len__", lambda: -1)() <= _MOST_AXES:
+            raise TypeError(f"Input() takes a shape, a tuple of lengths, got {show(shape)}")
+        batch_shape = (batch_size, *shape)
     named = {} if name is None else {"name": name}
     layer = InputLayer(batch_shape=tuple(batch_shape), dtype=dtype or "float32", **named)
     return record(layer, LayerCall((), {}), layer.batch_shape, layer.dtype)  # type: ignore[no-any-return]

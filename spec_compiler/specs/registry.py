@@ -44,7 +44,7 @@ def register_layer(cls: L) -> L:
     from spec_compiler.specs.base import LayerSpec
 
     if not (isinstance(cls, type) and issubclass(cls, LayerSpec)):
-        raise TypeError(f"register_layer takes a subclass of LayerSpec, got {cls!r}")
+        raise TypeError(f"register_layer takes a subclass of LayerSpec, got {show(cls)}")
     name = cls.__name__
     if name in _MODELS or name in _module("layer").__all__:
         raise ValueError(f"Keras has a layer '{name}': give yours another name")

@@ -33,7 +33,7 @@ def array_value(value: Any) -> Any:
 
     Arrays of numpy become the dict that Keras 3 writes for them; what a file says is kept as it is.
     """
-    if getattr(value, "ndim", 0) > 0 and hasattr(value, "tolist"):
+    if getattr(value, "ndim", 0) > 0 and hasattr(value, "dtype") and hasattr(value, "tolist"):
         value = {"class_name": "__numpy__", "config": {"value": value.tolist(), "dtype": str(value.dtype)}}
     if isinstance(value, dict):
         config = value.get("config")
