@@ -21,6 +21,8 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
     try:
         with beside.open("xb") as file:
             file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut after the rename would leave neither file
         if target.exists():
             shutil.copymode(target, beside)
         beside.replace(target)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spec_compiler import loading
-from spec_compiler.diagnostics import Reporter
+from spec_compiler.diagnostics import Reporter, plain
 from spec_compiler.source import LIMITS
 
 if TYPE_CHECKING:
@@ -21,15 +21,22 @@ if TYPE_CHECKING:
 def load(file: str) -> ModelSpec:
     """The model in `file`, or on standard input for `-`; raises SpecError with every fault."""
     if file == "-":
-        return loading.parse_spec(sys.stdin.buffer.read(LIMITS.max_bytes + 1), "<stdin>")
+        return loading.parse_spec(read_stdin(), "<stdin>")
     return loading.load_spec(file)
 
 
 def load_reporting(file: str) -> tuple[ModelSpec, Reporter]:
     """The same as `load`, with the reporter that knows the places in the file."""
     if file == "-":
-        return loading.parse_reporting(sys.stdin.buffer.read(LIMITS.max_bytes + 1), "<stdin>")
+        return loading.parse_reporting(read_stdin(), "<stdin>")
     return loading.load_reporting(file)
+
+
+def read_stdin() -> bytes:
+    """Standard input, as far as a model may be long; UsageError where there is none (`<&-`)."""
+    if sys.stdin is None:
+        raise click.UsageError("there is no standard input to read")
+    return sys.stdin.buffer.read(LIMITS.max_bytes + 1)
 
 
 def checked(spec: ModelSpec, reporter: Reporter | None = None) -> Graph:
@@ -53,7 +60,7 @@ def write(text: str, path: str | None) -> None:
     assert path is not None
     check_writable(Path(path))
     write_atomically(path, text if text.endswith("\n") else text + "\n")
-    click.echo(f"wrote {path}", err=True)
+    click.echo(f"wrote {plain(path)}", err=True)
 
 
 def check_writable(path: Path) -> None:

@@ -23,7 +23,9 @@ def load(plugin: str) -> None:
         module = _from_file(Path(plugin)) if plugin.endswith(".py") else _from_path(plugin)
     except click.UsageError:
         raise
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, and what else a plugin may think of
         raise click.UsageError(f"plugin '{plain(plugin)}' failed: {_told(error)}") from None
     _loaded[module.__name__] = plugin
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from spec_compiler.cli.reports import FORMATS
@@ -41,14 +39,15 @@ def command(
     """
     limits = {"params": max_params, "activations": max_activations}
     reports = {
-        name: _report(name, {key: limit for key, limit in limits.items() if limit is not None}) for name in files
+        name: _report(name, {key: limit for key, limit in limits.items() if limit is not None})
+        for name in dict.fromkeys(files)
     }
     text = FORMATS[form]({STDIN if name == "-" else name: report for name, report in reports.items()})
     if text:
         click.echo(text)
     errors = sum(len(report.errors) + report.omitted for report in reports.values())
     warnings = sum(len(report.warnings) for report in reports.values())
-    click.echo(_summary(len(files), errors, warnings), err=True)
+    click.echo(_summary(len(reports), errors, warnings), err=True)
     ctx.exit(1 if errors or (strict and warnings) else 0)
 
 
@@ -61,9 +60,9 @@ def _report(name: str, limits: dict[str, int]) -> Report:
 
         budget = Budget(**limits)
     if name == "-":
-        from spec_compiler.source import LIMITS
+        from spec_compiler.cli.files import read_stdin
 
-        return validate_text(sys.stdin.buffer.read(LIMITS.max_bytes + 1), STDIN, budget=budget)
+        return validate_text(read_stdin(), STDIN, budget=budget)
     return validate(name, budget=budget)
 
 
