@@ -12,13 +12,13 @@ from spec_compiler import emit, lower, parse_spec
 def test_gradients_of_the_weights_alone(shape: list[int]) -> None:
     groups = min(shape[-1], 2)
     spec = parse_spec(f"inputs: {{x: {shape}}}\nlayers: [{{GroupNormalization: {{groups: {groups}}}}}]")
-    x = torch.randn(3, *shape)
+    x = torch.randn(3, *shape, dtype=torch.float64)
     norm = lower(spec)
     source: dict[str, object] = {"__name__": "emitted"}
     exec(compile(emit(spec), "emitted", "exec"), source)
     found = []
     for module, given in ((norm, x), (norm, x.clone().requires_grad_()), (source[type(norm).__name__](), x)):  # type: ignore[operator]
-        module.zero_grad()
+        module.double().zero_grad()
         module(given).square().sum().backward()
         found.append([p.grad.clone() for p in module.parameters()])
     for other in found[1:]:
