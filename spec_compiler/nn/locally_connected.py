@@ -91,7 +91,7 @@ class Connections(nn.Module):
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.weighed(x.flatten(1)).unflatten(1, self.out_shape)
+        y = torch.unflatten(self.weighed(x.flatten(1)), 1, self.out_shape)
         return y if self.bias is None else y + self.bias
 
 

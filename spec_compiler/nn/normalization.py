@@ -17,6 +17,10 @@ class MovingStatistics(nn.modules.batchnorm._BatchNorm):
     weight and a bias.
     """
 
+    momentum: float
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(
         self,
         num_features: int,
@@ -82,7 +86,7 @@ class MaskedBatchNorm(MovingStatistics):
     The mask broadcasts to the input; without one, all elements count.
     """
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, training: bool | None = None) -> Tensor:
+    def forward(self, x: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
         learns = (self.training if training is None else training) and not self.frozen
         if mask is None or not learns:
             return super().forward(x, training)
@@ -152,7 +156,7 @@ class SpectralNorm(nn.Module):
         self,
         layer: nn.Module,
         columns: int,
-        axes: Sequence[int] | None = None,
+        axes: tuple[int, ...] | None = None,
         power_iterations: int = 1,
     ) -> None:
         super().__init__()
@@ -165,7 +169,8 @@ class SpectralNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
             self.normalize()
-        return self.layer(x)
+        y: Tensor = self.layer(x)
+        return y
 
     @torch.no_grad()
     def normalize(self) -> None:

@@ -115,7 +115,7 @@ def corrcoef(x: Tensor) -> Tensor:
 
     torch.corrcoef does as much; torch.export cannot take it.
     """
-    rows = torch.atleast_2d(x)
+    rows = x if x.dim() > 1 else x.reshape(1, -1)
     rows = rows - rows.mean(dim=1, keepdim=True)
     covariance = rows @ rows.T / (rows.shape[1] - 1)
     deviation = covariance.diagonal().sqrt()

@@ -108,6 +108,7 @@ def map_coordinates(
     """
     found: list[tuple[list[Tensor], Tensor | None, Tensor | None]] = [([], None, None)]
     for place, n in zip(coordinates, x.shape, strict=False):
+        nodes: list[tuple[Tensor, Tensor | None]]
         if not place.is_floating_point():
             nodes = [(place, None)]
         elif linear:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -19,10 +20,11 @@ def average_pool3d(
     `F.avg_pool3d` takes no window longer than an axis, however it is padded.
     """
     (k, *plane), (s, *steps), (p, *around) = kernel_size, stride, padding
-    y = F.avg_pool2d(x.flatten(1, 2), plane, steps, around, **kwargs)
+    y: Tensor = F.avg_pool2d(x.flatten(1, 2), plane, steps, around, **kwargs)
     dims = y.shape[2:]
-    y = y.flatten(2).unflatten(1, x.shape[1:3])
-    return F.avg_pool2d(y, (k, 1), (s, 1), (p, 0), **kwargs).unflatten(3, dims)
+    y = torch.unflatten(y.flatten(2), 1, x.shape[1:3])
+    y = F.avg_pool2d(y, (k, 1), (s, 1), (p, 0), **kwargs)
+    return torch.unflatten(y, 3, dims)
 
 
 AVERAGE_POOL: dict[int, Callable[..., Any]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: average_pool3d}

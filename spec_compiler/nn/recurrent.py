@@ -58,7 +58,21 @@ class States(nn.Module):
             state.zero_()
 
 
-class LSTM(nn.RNNBase):
+class OneLayer(nn.RNNBase):
+    """torch's recurrent module of one layer and one direction, by the names it has for the weights."""
+
+    weight_ih_l0: Tensor
+    weight_hh_l0: Tensor
+    bias_ih_l0: Tensor
+    bias_hh_l0: Tensor
+
+    @property
+    def flat(self) -> list[Tensor]:
+        """The weights as the fused kernels take them."""
+        return [*self.all_weights[0]]
+
+
+class LSTM(OneLayer):
     """Long short-term memory with one bias: the second that torch adds stays zero and is no parameter.
 
     Steps `past` the end keep the cell state: each has a further feature that opens the forget gate and shuts the input
@@ -69,9 +83,11 @@ class LSTM(nn.RNNBase):
         super().__init__("LSTM", input_size, hidden_size, bias=bias, batch_first=True)
         single_bias(self)
 
-    def forward(self, x_btf, states=None, past_bt=None):  # type: ignore[no-untyped-def]
+    def forward(
+        self, x_btf: Tensor, states: Sequence[Tensor] | None = None, past_bt: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         h, c = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)] * 2
-        weights = list(self.all_weights[0])
+        weights = self.flat
         if past_bt is not None:
             hold = weights[0].new_tensor([-1e4, 1e4, 0.0, 0.0]).repeat_interleave(self.hidden_size)
             weights[0] = torch.cat([weights[0], hold.unsqueeze(1)], dim=1)
@@ -81,20 +97,20 @@ class LSTM(nn.RNNBase):
         return y, h[0], c[0]
 
 
-class GRU(nn.RNNBase):
+class GRU(OneLayer):
     """Gated recurrent unit, the reset gate applied after the matrix product."""
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:
         super().__init__("GRU", input_size, hidden_size, bias=bias, batch_first=True)
 
-    def forward(self, x_btf, states=None):  # type: ignore[no-untyped-def]
+    def forward(self, x_btf: Tensor, states: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         (h,) = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)]
         train = torch.is_grad_enabled()
-        y, h = torch.gru(x_btf, h.unsqueeze(0), self.all_weights[0], self.bias, 1, 0.0, train, False, True)
+        y, h = torch.gru(x_btf, h.unsqueeze(0), self.flat, self.bias, 1, 0.0, train, False, True)
         return y, h[0]
 
 
-class SimpleRNN(nn.RNNBase):
+class SimpleRNN(OneLayer):
     """`h = tanh(x W + h U + b)`, or relu, with one bias: the second that torch adds stays zero and is no parameter."""
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh") -> None:
@@ -102,14 +118,14 @@ class SimpleRNN(nn.RNNBase):
         self.nonlinearity = nonlinearity
         single_bias(self)
 
-    def forward(self, x_btf, states=None):  # type: ignore[no-untyped-def]
+    def forward(self, x_btf: Tensor, states: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         (h,) = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)]
         run, train = (torch.rnn_tanh if self.nonlinearity == "tanh" else torch.rnn_relu), torch.is_grad_enabled()
-        y, h = run(x_btf, h.unsqueeze(0), self.all_weights[0], self.bias, 1, 0.0, train, False, True)
+        y, h = run(x_btf, h.unsqueeze(0), self.flat, self.bias, 1, 0.0, train, False, True)
         return y, h[0]
 
 
-def single_bias(rnn: nn.RNNBase) -> None:
+def single_bias(rnn: OneLayer) -> None:
     """Make the second of torch's two biases a constant zero."""
     if rnn.bias:
         zeros = torch.zeros_like(rnn.bias_hh_l0)
@@ -154,7 +170,9 @@ class LSTMLoop(LSTM):
         self.input_dropout = input_dropout
         self.recurrent_dropout = recurrent_dropout
 
-    def forward(self, x_btf, states=None, past_bt=None):  # type: ignore[no-untyped-def]
+    def forward(
+        self, x_btf: Tensor, states: Sequence[Tensor] | None = None, past_bt: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         if self.fused and not self.training:
             return super().forward(x_btf, states, past_bt)
         h, c = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)] * 2
@@ -199,7 +217,7 @@ class GRULoop(GRU):
         self.input_dropout = input_dropout
         self.recurrent_dropout = recurrent_dropout
 
-    def forward(self, x_btf, states=None):  # type: ignore[no-untyped-def]
+    def forward(self, x_btf: Tensor, states: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         if self.fused and not self.training:
             return super().forward(x_btf, states)
         (h,) = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)]
@@ -243,7 +261,7 @@ class SimpleRNNLoop(SimpleRNN):
         self.activation = activation
         self.recurrent_dropout = recurrent_dropout
 
-    def forward(self, x_btf, states=None):  # type: ignore[no-untyped-def]
+    def forward(self, x_btf: Tensor, states: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         if self.fused and not self.training:
             return super().forward(x_btf, states)
         (h,) = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)]
@@ -280,7 +298,9 @@ class ConvLSTM(nn.Module):
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
 
-    def forward(self, x_btc, states=None, mask_bt=None):  # type: ignore[no-untyped-def]
+    def forward(
+        self, x_btc: Tensor, states: Sequence[Tensor] | None = None, mask_bt: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         rates = (self.dropout, self.recurrent_dropout) if self.training else (0.0, 0.0)
         x_btg = gates_of(self.input, x_btc, kept(x_btc[:, :1], rates[0], 4))
         zeros = torch.zeros_like(x_btg[:, 0].chunk(4, dim=1)[0])
@@ -304,13 +324,13 @@ class ConvLSTM(nn.Module):
 def gates_of(conv: nn.Conv1d | nn.Conv2d | nn.Conv3d, x_btc: Tensor, keep: Sequence[Tensor]) -> Tensor:
     """`conv` of every step at once; where there is `keep`, each gate's filters over `x` times its own factors."""
     if not keep:
-        y = conv(x_btc.flatten(0, 1))
+        y: Tensor = conv(x_btc.flatten(0, 1))
     else:
         blocks = zip(keep, conv.weight.chunk(len(keep)), strict=True)
         y = torch.cat([conv._conv_forward((x_btc * k).flatten(0, 1), block, None) for k, block in blocks], dim=1)
         if conv.bias is not None:
             y = y + conv.bias.view(-1, *[1] * (y.dim() - 2))
-    return y.unflatten(0, x_btc.shape[:2])
+    return torch.unflatten(y, 0, x_btc.shape[:2])
 
 
 class AlongChannels(nn.Module):

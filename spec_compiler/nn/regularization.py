@@ -42,7 +42,7 @@ class SharedAlphaDropout(nn.Module):
         if not (self.training if training is None else training):
             return x
         kept = torch.bernoulli(x.new_full(noise_shape_of(x, self.noise_shape), 1 - self.p))
-        scale = ((1 - self.p) * (1 + self.p * self.lowest**2)) ** -0.5
+        scale: float = ((1 - self.p) * (1 + self.p * self.lowest**2)) ** -0.5
         return scale * (x * kept + self.lowest * (1 - kept)) - scale * self.lowest * self.p
 
 

@@ -177,7 +177,7 @@ def test_mutated_headers(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_many_mutated_headers(tmp_path: Path) -> None:
-    check_headers(tmp_path, seed=2, rounds=50_000)
+    check_headers(tmp_path, seed=2, rounds=20_000)
 
 
 # CSV
@@ -290,4 +290,4 @@ def test_random_csv(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_much_random_csv(tmp_path: Path) -> None:
-    check_csv(tmp_path, seed=2, rounds=100_000)
+    check_csv(tmp_path, seed=2, rounds=30_000)

@@ -166,4 +166,4 @@ def test_mutated_archives(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_many_mutated_archives(tmp_path: Path) -> None:
-    check_mutations(tmp_path, seed=2, rounds=40_000)
+    check_mutations(tmp_path, seed=2, rounds=10_000)
