@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import warnings
 from pathlib import Path
@@ -164,6 +165,21 @@ def test_layer_that_keras_lacks_is_warned_of_and_comes_back(name: str, wrapped: 
     assert len(keras.models.model_from_json(text, custom_objects={name: own}).layers) == 1
     with pytest.warns(UserWarning, match=f"Keras 3 has no {name}"):
         to_dict(spec)
+
+
+PASSED_ON = {"zero_output_for_mask", "unroll", "seed", "rms_scaling", "bounding_box_format", "lora_rank", "lora_alpha",
+             "quantization_config", "activity_regularizer"}  # fmt: skip
+"""Arguments that Keras's classes pass on to a parent."""
+
+
+def test_arguments_of_ours_that_keras_lacks_are_these() -> None:
+    lacking = set()
+    for cls in {getattr(L, name) for name in L.__all__}:
+        theirs = getattr(keras.layers, cls.__name__, None)
+        if theirs is not None:
+            own = set(cls.model_fields) - {"name", "trainable", "dtype"}
+            lacking |= own - set(inspect.signature(theirs.__init__).parameters) - PASSED_ON
+    assert lacking == {"time_major"}  # which is warned of
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])
