@@ -186,6 +186,14 @@ def unrolls_without_end(layer: LayerSpec, built: Built | None) -> bool:
     return unrolled and isinstance(first, tuple) and len(first) > 1 and first[1] is None
 
 
+def scales_the_value(layer: LayerSpec, built: Built | None) -> bool:
+    """Whether the scale of the keys' features, which Keras 2 makes as long as the values, is of another length."""
+    if type(layer).__name__ != "AdditiveAttention" or not getattr(layer, "use_scale", False) or built is None:
+        return False
+    first = built.first
+    return isinstance(first, list) and len(first) == 3 and first[1][-1] != first[2][-1]
+
+
 def dtype(policy: str) -> Any:
     """A dtype, or the mixed policy of that name."""
     if not policy.startswith("mixed_"):

@@ -88,6 +88,8 @@ class _Writer:
         built = self.types.built.get(id(layer))
         if words.unrolls_without_end(layer, built):
             self._refuse(layer, f"Keras 2's {layer.class_name} unrolls a number of steps that is known")
+        if words.scales_the_value(layer, built):
+            self._refuse(layer, f"Keras 2's {layer.class_name} has a scale for values as long as the keys alone")
         words.add_constants(layer, config, built)
         return {"class_name": layer.class_name, "config": config}
 

@@ -192,10 +192,14 @@ def test_calls_and_arguments_that_keras2_refuses_are_named() -> None:
     placed += [Placed(layer, [CallSpec((Ref("x"),))]) for layer in on_x]
     steps = L.InputLayer(batch_shape=(None, None, 4), name="steps")
     placed += [Placed(steps, []), Placed(L.GRU(2, unroll=True, name="unrolled"), [CallSpec((Ref("steps"),))])]
+    value = L.InputLayer(batch_shape=(None, 6, 3), name="value")
+    additive = L.AdditiveAttention(name="additive")
+    placed += [Placed(value, []), Placed(additive, [CallSpec(([Ref("q"), Ref("value"), Ref("keys")],))])]
+    placed.append(Placed(L.InputLayer(batch_shape=(None, 6, 4), name="keys"), []))
     placed.append(Placed(L.Add(name="sum"), [CallSpec(([Ref("x")],))]))
     attention = L.MultiHeadAttention(2, 3, name="attention")
     placed.append(Placed(attention, [CallSpec((Ref("q"), Ref("q")), {"value_mask": Ref("mask")})]))
-    inputs = [Ref("x"), Ref("q"), Ref("mask"), Ref("steps")]
+    inputs = [Ref("x"), Ref("q"), Ref("mask"), Ref("steps"), Ref("value"), Ref("keys")]
     outputs = [Ref(str(one.layer.name)) for one in placed[3:] if one.calls]
     with pytest.raises(SpecError) as error:
         to_dict(FunctionalSpec(placed=placed, inputs=inputs, outputs=outputs, name="m"), "keras2")
@@ -204,6 +208,7 @@ def test_calls_and_arguments_that_keras2_refuses_are_named() -> None:
         "layer 'separable': Keras 2's SeparableConv2D has strides or a dilation_rate, not both",
         "layer 'transposed': Keras 2's Conv2DTranspose has one dilation for all axes, not [3, 2]",
         "layer 'unrolled': Keras 2's GRU unrolls a number of steps that is known",
+        "layer 'additive': Keras 2's AdditiveAttention has a scale for values as long as the keys alone",
         "layer 'sum': Keras 2's Add takes two tensors or more",
         "layer 'attention': Keras 2's MultiHeadAttention is not called with value_mask",
     ]
