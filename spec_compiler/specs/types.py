@@ -12,6 +12,9 @@ from pydantic_core import PydanticCustomError, core_schema
 MAX_SIZE = 2**31 - 1
 """No length, count or size in a file may be larger: beyond it torch's own arithmetic overflows."""
 
+MAX_FLOAT = (2 - 2**-23) * 2.0**127
+"""The largest float32; torch takes no number of a file beyond it."""
+
 
 class Before:
     """Pass a value through `function` before the type looks at it: pydantic's BeforeValidator, less its inspection.
@@ -45,9 +48,12 @@ def _exact_float(value: Any) -> float:
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         raise PydanticCustomError("float_type", "expected a number")
     try:
-        return float(value)
+        number = float(value)
     except OverflowError:
-        raise PydanticCustomError("float_type", "expected a number that fits a float") from None
+        number = MAX_FLOAT * 2
+    if MAX_FLOAT < abs(number) < float("inf"):
+        raise PydanticCustomError("float_type", "expected a number that float32 can hold")
+    return number
 
 
 def _exact_bool(value: Any) -> bool:

@@ -14,7 +14,7 @@ from tests.layers.refused import check_runs
 
 VALUES: list[Any] = [
     0, -1, 1, 2, 3, 7, 50, [], [0], [1, 1], [2, 3], [1, 2, 3], [[1, 2], [3, 4]], [[0, 9], [9, 0]], None, "x", "same",
-    "valid", "channels_first", True, False, 1.5, -0.5, 0.0, {}, "softmax", "glu", "l2",
+    "valid", "channels_first", True, False, 1.5, -0.5, 0.0, {}, "softmax", "glu", "l2", 2**31, 10**30, 1e300, [None, 2],
 ]  # fmt: skip
 """What each argument is given: numbers of every kind and length, words that mean something elsewhere."""
 

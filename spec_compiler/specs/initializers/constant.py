@@ -1,6 +1,5 @@
 """Weights that start as one value, or as the values of an array."""
 
-import sys
 from typing import Annotated, Any
 
 from pydantic import WithJsonSchema
@@ -8,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from spec_compiler.specs.initializers.base import Initializer
 from spec_compiler.specs.shapes import ShapeError, show
-from spec_compiler.specs.types import Before
+from spec_compiler.specs.types import MAX_FLOAT, Before
 
 _MAX_RANK = 8
 
@@ -17,8 +16,11 @@ def array_shape(value: Any, rank: int = 0) -> tuple[int, ...]:
     """Shape of nested lists of numbers; () for a number."""
     if not isinstance(value, (list, tuple)):
         # Comparing, unlike `isfinite`, takes integers of any size; NaN compares false.
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= sys.float_info.max:
-            raise PydanticCustomError("array_type", "expected a finite number, or nested lists of them")
+        most = 2**63 - 1 if isinstance(value, int) else MAX_FLOAT
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= most:
+            raise PydanticCustomError(
+                "array_type", "expected a finite number that torch can hold, or nested lists of them"
+            )
         return ()
     if rank == _MAX_RANK:
         raise PydanticCustomError("array_type", "expected at most {rank} levels of lists", {"rank": _MAX_RANK})

@@ -6,10 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from spec_compiler.specs.types import DTYPES, MAX_SIZE
-
-FLOAT32 = (2 - 2**-23) * 2.0**127
-"""The largest float32."""
+from spec_compiler.specs.types import DTYPES, MAX_FLOAT, MAX_SIZE
 
 Axes = int | Sequence[int] | None
 """One axis, several, or all."""
@@ -78,7 +75,7 @@ def _axes(value: Any) -> Any:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= FLOAT32:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MAX_FLOAT:
         raise ValueError("expected a number that float32 can hold")
     # What is no int64 is none to torch.
     return value if abs(value) < 2**63 else float(value)

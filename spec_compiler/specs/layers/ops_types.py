@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from spec_compiler.specs.layers.ops_arguments import FLOAT32
 from spec_compiler.specs.shapes import DTypeError, Shape, ShapeError, TensorType, merged, product, show
+from spec_compiler.specs.types import MAX_FLOAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def require_bounded(number: float) -> None:
     """ShapeError when a finite number is too large for float32, or a whole one for int64."""
     if isinstance(number, float) and math.isinf(number):
         return
-    if abs(number) > (FLOAT32 if isinstance(number, float) else 2**63 - 1):
+    if abs(number) > (MAX_FLOAT if isinstance(number, float) else 2**63 - 1):
         raise ShapeError(
             f"the number {number:.3e} is too large" if isinstance(number, float) else "a number is too large"
         )
