@@ -24,4 +24,5 @@ def check(spec: ModelSpec, reporter: Reporter, budget: Budget = BUDGET) -> Graph
     check_budget(graph, reporter, budget)
     if reporter.error_count > faults:
         return None
-    return verify(assign_layout(propagate_masks(graph)))
+    propagate_masks(graph, reporter)
+    return None if reporter.error_count > faults else verify(assign_layout(graph))

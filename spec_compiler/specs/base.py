@@ -152,6 +152,9 @@ class LayerSpec(SpecObject):
     supports_masking: ClassVar[bool] = False
     """Whether a mask that comes in goes out again, as Keras's attribute of that name says."""
 
+    mask_rank: ClassVar[int | None] = None
+    """How many axes a mask of the first input has, batch axis included; None: any number."""
+
     takes_list: ClassVar[bool] = False
     """Whether several inputs come as one list (merging layers), not as positional arguments."""
 

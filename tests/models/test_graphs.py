@@ -150,6 +150,15 @@ models: {{inner: {{layers: [Dense: {{units: 3}}]}}}}
     assert "is called on" in str(validate_text(text))
 
 
+def test_mask_of_places_is_none_of_steps():
+    x = keras.Input((3, 5, 2))
+    model = keras.Model(x, layers.ConvLSTM1D(2, 2)(layers.Masking()(x)))
+    with pytest.raises(RuntimeError):
+        model(floats(2, 3, 5, 2))
+    text = "inputs: {x: [3, 5, 2]}\nlayers: [Masking, ConvLSTM1D: {filters: 2, kernel_size: 2}]"
+    assert "follows a mask of rank 2, and that of its input has 3" in str(validate_text(text))
+
+
 def test_nested_model_that_makes_a_mask():
     x = keras.Input((7,), dtype="int32")
     embed = keras.Model(x, layers.Embedding(9, 4, mask_zero=True)(x))

@@ -185,6 +185,7 @@ class Sequence(LayerSpec):
     """Cells run over the steps of a sequence."""
 
     supports_masking: ClassVar[bool] = True
+    mask_rank: ClassVar[int | None] = 2
 
     return_sequences: Bool = False
     """Whether every step's output is returned, not the last one's alone."""

@@ -34,6 +34,7 @@ class Bidirectional(LayerSpec):
     layer_fields = ("layer", "backward_layer")
     positional = ("layer", "merge_mode", "weights", "backward_layer")
     supports_masking: ClassVar[bool] = True
+    mask_rank: ClassVar[int | None] = 2
 
     @model_validator(mode="before")
     @classmethod
