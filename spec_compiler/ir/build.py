@@ -56,8 +56,8 @@ class _Unfolding:
         return _sequential(spec, self) if isinstance(spec, SequentialSpec) else _Functional(spec, self).build()
 
     def body(self, layer: LayerSpec) -> Graph | None:
-        """The graph of a layer that is a model."""
-        return self.graph(layer) if isinstance(layer, ModelSpec) else None
+        """The graph of the model that the layer is, or runs at every step."""
+        return None if layer.nested_model is None else self.graph(layer.nested_model)
 
 
 def _calls(spec: SequentialSpec | FunctionalSpec) -> int:
@@ -209,7 +209,7 @@ class _Functional:
         call = self.calls[key]
         name = key[0] if call.index == 0 else f"{key[0]}#{call.index}"
         body = self.unfolding.body(call.layer)
-        self._faulty |= body is None and isinstance(call.layer, ModelSpec)
+        self._faulty |= body is None and call.layer.nested_model is not None
         call.node = node = Node(name, call.layer, (), {}, body=body)
         if not self._faulty:
             node.args = map_refs(self._value, call.spec.args)

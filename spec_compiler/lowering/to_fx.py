@@ -27,6 +27,7 @@ from spec_compiler.lowering.regularizers import penalty
 from spec_compiler.lowering.table import lowering_of, mask_lowering_of
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.model import ModelSpec
 from spec_compiler.specs.regularizers import Regularizer
 from spec_compiler.specs.types import Layout
 
@@ -204,11 +205,13 @@ class GraphLowering:
         more = masked or (self.for_training and penalized(body))
         target = self._target(node.layer)
         if target not in self.modules:
-            self.modules[target] = GraphLowering(body, more, self.trainable).run()
+            self.modules[target] = GraphLowering(body, more, self.trainable and node.layer.trainable).run()
         args = [
             self.proxy(value) if value.dtype == inner.dtype else self.proxy(value).to(getattr(torch, inner.dtype))
             for value, inner in zip(node.inputs, body.inputs, strict=True)
         ]
+        if not isinstance(node.layer, ModelSpec):
+            return self._at_every_step(node, body, target, args[0], more)
         given = zip(node.inputs, node.masks, body.inputs, strict=True)
         args += [self._mask_given(value, mask) for value, mask, inner in given if inner.mask is inner]
         result: Any = self.tracer.create_proxy("call_module", target, tuple(args), {})
@@ -229,6 +232,18 @@ class GraphLowering:
             return self.mask(mask)
         x = self.proxy(value)
         return torch.ones_like(x if len(value.shape or ()) < 3 else x.flatten(2)[..., 0], dtype=torch.bool)
+
+    def _at_every_step(self, node: Node, body: Graph, target: str, x: Proxy, more: bool) -> tuple[Proxy]:
+        """What a nested model makes of all steps of `x` as one batch, the steps apart again."""
+        known = node.inputs[0].shape[1]  # type: ignore[index]
+        steps: Any = x.shape[1] if known is None else known
+        result: Any = self.tracer.create_proxy("call_module", target, (x.flatten(0, 1),), {})
+        if more:
+            result, penalties = result[0], result[2]
+            # Keras divides each by the size of one step's batch.
+            self.penalties += [penalties[i] * steps for i in range(self.modules[target].penalties)]  # type: ignore[union-attr]
+        (y,) = _unpack(result, body.outputs)
+        return (y.unflatten(0, (-1, steps)),)
 
     def proxy(self, value: Value, layout: Layout = "keras") -> Proxy:
         """`value` in the order of axes asked for; permuted once, however many ask."""

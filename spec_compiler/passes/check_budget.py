@@ -11,6 +11,7 @@ from spec_compiler.ir import Graph, Node, Value, build_graph, map_values
 from spec_compiler.passes.infer_shapes import infer_shapes
 from spec_compiler.specs.authoring import shape_arguments
 from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.model import ModelSpec
 from spec_compiler.specs.shapes import Shape
 
 
@@ -26,27 +27,36 @@ class Budget:
 
 def check_budget(graph: Graph, reporter: Reporter, budget: Budget) -> None:
     """Report the layer that takes the most, when all of them together take more than the budget."""
-    if any(_says_its_types(node.layer) for _, node in _nodes(graph)):
+    if any(_says_its_types(node.layer) for _, node, _ in _nodes(graph)):
         graph = _of_one_sample(graph)
     batches = {value.shape[0] for value in graph.inputs if value.shape}
     params: dict[int, tuple[LayerSpec, int]] = {}
     activations: dict[int, tuple[LayerSpec, int]] = {}
-    for owner, node in _nodes(graph):
+    for owner, node, times in _nodes(graph):
         layer = node.layer
         params[id(layer)] = layer, sum(variable.size for variable in owner.variables.get(id(layer), ()))
         before = activations.get(id(layer), (layer, 0))[1]
         shapes = [*(value.shape for value in node.outputs), *_intermediates(node)]
-        activations[id(layer)] = layer, before + sum(_elements(shape, batches) for shape in shapes)
+        activations[id(layer)] = layer, before + times * sum(_elements(shape, batches) for shape in shapes)
     _check("parameters", params, budget.params, "--max-params", reporter)
     _check("activations a sample", activations, budget.activations, "--max-activations", reporter)
 
 
-def _nodes(graph: Graph) -> Iterator[tuple[Graph, Node]]:
+def _nodes(graph: Graph, times: int = 1) -> Iterator[tuple[Graph, Node, int]]:
+    """The nodes of the graph and of those in it, each with its graph, and for how many steps of a sample it runs."""
     for node in graph.nodes:
         if node.body is None:
-            yield graph, node
+            yield graph, node, times
         else:
-            yield from _nodes(node.body)
+            yield from _nodes(node.body, times * _steps(node, node.body))
+
+
+def _steps(node: Node, body: Graph) -> int:
+    """How many steps of a sample the body runs for, where its batch, which they are folded into, does not tell."""
+    given, taken = node.inputs[0].shape, body.inputs[0].shape
+    if isinstance(node.layer, ModelSpec) or not given or not taken or taken[0] is not None:
+        return 1
+    return given[1] or 1
 
 
 def _says_its_types(layer: LayerSpec) -> bool:

@@ -17,6 +17,7 @@ from spec_compiler.diagnostics import (
 from spec_compiler.ir import Graph, Node, Value, map_values, values_in
 from spec_compiler.specs.authoring import shape_arguments
 from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.model import ModelSpec
 from spec_compiler.specs.shapes import DTypeError, Shape, ShapeError, TensorType, show
 
 
@@ -132,18 +133,31 @@ def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter) -> 
         message = f"model '{name}' takes {len(body.inputs)} inputs, is called on {len(given)}"
         reporter.report(WRONG_INPUT_COUNT, message, node.layer.path)
         return
-    for value, inner, stated in zip(given, body.inputs, first.inputs, strict=True):
-        assert value.shape is not None
+    shapes: list[Shape] = [value.shape for value in given]  # type: ignore[misc]
+    steps = not isinstance(node.layer, ModelSpec)
+    if steps:
+        try:
+            shapes = [node.layer.folded(shapes[0])]  # type: ignore[attr-defined]
+        except ShapeError as error:
+            reporter.report(error.code, f"layer '{name}': {error}", node.layer.path, help=error.help)
+            return
+    for shape, inner, stated in zip(shapes, body.inputs, first.inputs, strict=True):
         if inner.shape is None:
-            inner.shape = stated.shape or value.shape
-        if not _fits(value.shape, inner.shape):
-            message = f"model '{name}' takes {show(inner.shape)} as '{inner.name}', is called on {show(value.shape)}"
+            inner.shape = stated.shape or shape
+        if not _fits(shape, inner.shape):
+            message = f"model '{name}' takes {show(inner.shape)} as '{inner.name}', is called on {show(shape)}"
             reporter.report(SHAPE_MISMATCH, message, node.layer.path, help="state null for a length that differs")
             return
     infer_shapes(body, reporter)
     outputs = list(values_in(body.outputs))
-    if all(value.shape is not None for value in outputs):
-        _set_outputs(node, [(value.shape, value.dtype) for value in outputs], reporter)  # type: ignore[misc]
+    if steps and len(outputs) != 1:
+        message = f"layer '{name}': TimeDistributed takes a model of one output, '{body.name}' has {len(outputs)}"
+        reporter.report(SHAPE_MISMATCH, message, node.layer.path)
+    elif all(value.shape is not None for value in outputs):
+        found: list[Shape] = [value.shape for value in outputs]  # type: ignore[misc]
+        if steps:
+            found = [(*given[0].shape[:2], *found[0][1:])]  # type: ignore[index]
+        _set_outputs(node, list(zip(found, (value.dtype for value in outputs), strict=True)), reporter)
 
 
 def _fits(given: Shape, stated: Shape) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from spec_compiler.diagnostics import BAD_RANK, Reporter
 from spec_compiler.ir import Graph, Node, values_in
+from spec_compiler.specs.model import ModelSpec
 
 
 def propagate_masks(graph: Graph, reporter: Reporter) -> Graph:
@@ -41,9 +42,12 @@ def _check_ranks(graph: Graph, reporter: Reporter) -> None:
 def _propagate(graph: Graph) -> None:
     while True:
         for node in graph.nodes:
-            if node.body is not None:
+            if node.body is not None and isinstance(node.layer, ModelSpec):
                 _nested(node, node.body)
-            elif node.outputs:
+                continue
+            if node.body is not None:
+                propagate_masks(node.body)  # run at every step, it sees no mask of the steps
+            if node.outputs:
                 _layer(node)
         if not _level(graph):
             return

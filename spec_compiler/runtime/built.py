@@ -124,9 +124,8 @@ class Built:
                     yield module, layer.layer
 
     def of_layer(self, layer: LayerSpec) -> list[Weight]:
-        """The weights of a layer, or of all the layers of a nested model."""
-        members = getattr(layer, "walk", None)
-        layers = [layer] if members is None else [layer, *members()]
+        """The weights of a layer, or of all the layers of the model that it is or runs."""
+        layers = [layer] if layer.nested_model is None else [layer, *layer.nested_model.walk()]
         return [weight for one in layers for weight in self._of_layer.get(id(one), [])]
 
 
@@ -135,8 +134,8 @@ def _frozen(spec: ModelSpec, trainable: bool) -> Iterator[int]:
         trains = trainable and layer.trainable
         if not trains:
             yield id(layer)
-        if isinstance(layer, ModelSpec):
-            yield from _frozen(layer, trains)
+        if (inner := layer.nested_model) is not None:
+            yield from _frozen(inner, trains and inner.trainable)
 
 
 class Bound:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from spec_compiler.specs.constraints import Constraint
     from spec_compiler.specs.initializers.base import Initializer
+    from spec_compiler.specs.model import ModelSpec
     from spec_compiler.specs.regularizers import Regularizer
 else:
     ModelMetaclass = type(BaseModel)  # it has no public name
@@ -252,6 +253,11 @@ class LayerSpec(SpecObject):
     def masked_outputs(self) -> int:
         """How many of the outputs, counted from the first, bear the mask that `output_mask` says."""
         return 1
+
+    @property
+    def nested_model(self) -> "ModelSpec | None":
+        """The model whose graph the layer runs: itself, where it is one, or the one that it runs at every step."""
+        return None
 
     @property
     def compute_dtype(self) -> str:

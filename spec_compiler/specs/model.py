@@ -73,6 +73,10 @@ class ModelSpec(LayerSpec):
         """What wrote the document the model was read from; None for one made in Python."""
         return self._origin
 
+    @property
+    def nested_model(self) -> "ModelSpec | None":
+        return self
+
     def members(self) -> list[LayerSpec]:
         """The model's layers, in the document's order, nested models as one."""
         raise NotImplementedError

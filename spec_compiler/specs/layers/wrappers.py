@@ -1,13 +1,16 @@
 """Layers around a layer."""
 
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
 from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
 from spec_compiler.specs.shapes import Shape, ShapeError, Shapes, require_min_rank, show
 from spec_compiler.specs.types import LayerField
+
+if TYPE_CHECKING:
+    from spec_compiler.specs.model import ModelSpec
 
 MergeMode = Literal["sum", "mul", "concat", "ave"]
 
@@ -128,7 +131,11 @@ def halves(initial_state: Any, states: tuple[Any, ...] = ()) -> tuple[Any, Any]:
 
 
 class TimeDistributed(LayerSpec):
-    """Apply a layer to every step on its own: (batch, steps, ...) -> (batch, steps, ...)."""
+    """Apply a layer, or a model, to every step on its own: (batch, steps, ...) -> (batch, steps, ...).
+
+    The steps are computed as one large batch, as in Keras 2. So are the statistics that a BatchNormalization takes in
+    training, where Keras 3 takes them of one step after another.
+    """
 
     layer: LayerField
     """The layer."""
@@ -142,11 +149,22 @@ class TimeDistributed(LayerSpec):
             raise ValueError("a layer with time_major must return sequences here, whose axes stand as the input's do")
         if not self.layer.takes_one_input:
             raise ValueError(f"expected a layer of one input, got {type(self.layer).__name__}")
+        if self.layer.nested_model is not None and self.layer.nested_model is not self.layer:
+            raise ValueError("a TimeDistributed model cannot be run at every step in its turn")
         return self
 
     @property
     def takes_integers(self) -> bool:
         return self.layer.takes_integers  # type: ignore[no-any-return]
+
+    @property
+    def nested_model(self) -> "ModelSpec | None":
+        return self.layer.nested_model  # type: ignore[no-any-return]
+
+    def folded(self, x: Shape) -> Shape:
+        """Shape of all steps of `x` as one batch, which is how a model runs over them."""
+        require_min_rank(x, 3, "TimeDistributed")
+        return (None, *x[2:])
 
     def infer_shape(self, x: Shape) -> Shape:
         require_min_rank(x, 3, "TimeDistributed")
