@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -88,6 +89,8 @@ def group(plugins: tuple[str, ...]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line, and end the process with its exit code."""
+    # Nearly all that a command makes stays: at Python's own 700, looking for garbage is 6 % of a small `validate`.
+    gc.set_threshold(50_000)
     code = run(arguments)
     try:
         if sys.stdout is not None:
