@@ -46,7 +46,7 @@ def _propagate(graph: Graph) -> None:
                 _nested(node, node.body)
                 continue
             if node.body is not None:
-                propagate_masks(node.body)  # run at every step, it sees no mask of the steps
+                _propagate(node.body)  # run at every step, it sees no mask of the steps
             if node.outputs:
                 _layer(node)
         if not _level(graph):
