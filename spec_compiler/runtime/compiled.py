@@ -124,7 +124,7 @@ class Compiled:
 
     @property
     def optimizer(self) -> Any:
-        """The optimizer at work; its spec while the model has no weights to change. None before `compile`."""
+        """The optimizer at work; its spec while the model is not built, or has no loss. None before `compile`."""
         losses = self._arguments and self._arguments["loss"]
         if isinstance(self._optimizer, OptimizerSpec) and self.built and losses is not None:
             self._ready(train=True)
@@ -149,6 +149,6 @@ class Compiled:
             help = "give compile() a loss, e.g. loss='mse'"
             raise SpecError(Diagnostic(MISSING_LOSS, f"model '{self.name}' has no loss to train on", help=help))
         self._step.prepare(self._optimizer, train)
-        if train and self._step.optimizer is not None:
+        if train:
             self._optimizer = self._step.optimizer
         return self._step

@@ -66,11 +66,12 @@ class Step:
 
     def _make_optimizer(self, optimizer: Any, trained: list[Weight]) -> None:
         parameters = [p for weight in trained for p in weight.parameters]
+        names = [weight.variable.name.rpartition("/")[2] for weight in trained for _ in weight.parameters]
+        self.trains = bool(parameters)
         if not parameters:
             warnings.warn("the model has no weights that train", RuntimeWarning, stacklevel=5)
-            self.optimizer: Optimizer | None = None
-            return
-        names = [weight.variable.name.rpartition("/")[2] for weight in trained for _ in weight.parameters]
+            # Until something trains, one for no numbers holds the learning rate, which may be asked for, and set.
+            parameters, names = [torch.zeros(0)], [""]
         held = optimizer.param_groups[0]["params"] if isinstance(optimizer, Optimizer) else []
         same = [id(p) for p in held] == [id(p) for p in parameters]
         spec = optimizer.spec if isinstance(optimizer, Optimizer) else optimizer
@@ -80,20 +81,19 @@ class Step:
 
     def train(self, batch: Batch) -> None:
         """Forward, backward, one step of the optimizer; losses and metrics are added up."""
-        if self.optimizer is None:
+        if not self.trains:
             self.test(batch)
             return
         self.optimizer.zero_grad()
         total = self._evaluate(batch)
-        self.optimizer.scale_loss(total).backward()  # type: ignore[no-untyped-call]
+        self.optimizer.scale_loss(total).backward()
         self.optimizer.step()
         if self.constrained:
             self._constrain()
 
     def finish(self) -> None:
         """What the optimizer does once training ends."""
-        if self.optimizer is not None:
-            self.optimizer.finalize()
+        self.optimizer.finalize()
 
     @torch.no_grad()
     def test(self, batch: Batch) -> None:

@@ -210,6 +210,11 @@ def test_model_without_trainable_weights_warns_and_measures():
     with pytest.warns(RuntimeWarning, match="no weights that train"):
         history = ours.fit(floats(8, 5), classes(8, 3), epochs=2, shuffle=False, verbose=0).history
     assert history["loss"][0] == history["loss"][1]
+    ours.optimizer.learning_rate = 0.25
+    assert ours.optimizer.learning_rate == 0.25
+    ours.trainable = True
+    ours.fit(floats(8, 5), classes(8, 3), verbose=0)
+    assert ours.optimizer.learning_rate == 0.25
 
 
 def test_nan_loss_is_reported():

@@ -21,7 +21,10 @@ from spec_compiler.diagnostics import (
 from spec_compiler.dialects.short.document import UNKNOWN, Source, Sources
 
 _MAX_CANDIDATES = 100
-_WITH_INDEX = re.compile(r"(.+)\[([0-9]{1,6})\]", re.DOTALL)
+MAX_INDEX = 999_999
+"""No output has a larger index."""
+
+_WITH_INDEX = re.compile(rf"(.+)\[([0-9]{{1,{len(str(MAX_INDEX))}}})\]", re.DOTALL)
 
 
 class Names:

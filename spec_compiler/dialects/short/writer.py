@@ -9,6 +9,7 @@ from spec_compiler.diagnostics import UNSUPPORTED, Diagnostic, SpecError, show
 from spec_compiler.dialects import masks
 from spec_compiler.dialects.short import operations
 from spec_compiler.dialects.short.items import OPTIONS
+from spec_compiler.dialects.short.names import MAX_INDEX
 from spec_compiler.dialects.short.plain import given, same, stated
 from spec_compiler.dialects.short.unfold import UNSTATED, Namer
 from spec_compiler.specs import registry
@@ -303,6 +304,8 @@ class _Graph:
     def _reference(self, ref: Ref) -> str:
         """The name of the output, which its item then has to have."""
         name = ref.layer
+        if ref.tensor > MAX_INDEX:
+            raise _unsupported(f"output {show(ref.tensor)} of layer {show(name)}")
         if ref.node:
             call = ref._replace(tensor=0)
             name = self._aliases.get(call) or self._aliases.setdefault(call, self._taken.fresh(f"{name}_call"))

@@ -19,7 +19,7 @@ from spec_compiler.ir import build_graph
 from spec_compiler.lowering.initializers import initialize
 from spec_compiler.source import load, parse
 from spec_compiler.specs.initializers.scaling import VarianceScaling
-from spec_compiler.specs.layers import Dense, Identity
+from spec_compiler.specs.layers import Dense, Identity, InputLayer
 from spec_compiler.specs.model import CallSpec, FunctionalSpec, ModelSpec, Placed, Ref, SequentialSpec, refs_in
 from tests.conftest import SHARED
 from tests.dialects.short.description import describe
@@ -260,3 +260,11 @@ def test_published_models_survive():
             assert without_defaults(back) == without_defaults(spec), path.name
             survived += 1
     assert survived > 50
+
+
+@pytest.mark.parametrize("index", [10**6, 10**100])
+def test_output_that_no_layer_has_is_not_written(index: int) -> None:
+    source = InputLayer(name="x", batch_shape=(None, 3))
+    placed = [Placed(source, [CallSpec(())]), Placed(Identity(name="y"), [CallSpec((Ref("x", 0, index),))])]
+    with pytest.raises(SpecError, match=r"cannot say this: output .* of layer 'x'"):
+        write(FunctionalSpec(name="m", placed=placed, inputs=[Ref("x")], outputs=Ref("y")))
