@@ -67,6 +67,30 @@ class Lstm(nn.Module):
         return self.c(x[:, -1])
 
 
+class OldGru(nn.Module):
+    """Embedding, a GRU that resets before the matrix product, a softmax over ten classes; (batch, 50) of ids.
+
+    torch has no kernel of it, so this loops over the steps, as one would by hand.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids = nn.Embedding(1000, 32)
+        self.inputs = nn.Linear(32, 3 * 64)
+        self.gates = nn.Linear(64, 2 * 64, bias=False)
+        self.new = nn.Linear(64, 64, bias=False)
+        self.c = nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.inputs(self.ids(x))
+        h = x.new_zeros(len(x), 64)
+        for t in range(x.shape[1]):
+            gates, new = x[:, t].split([2 * 64, 64], dim=-1)
+            z, r = torch.sigmoid(gates + self.gates(h)).chunk(2, dim=-1)
+            h = z * h + (1 - z) * torch.tanh(new + self.new(r * h))
+        return self.c(h)
+
+
 class Block(nn.Module):
     """A transformer block, normalized first; (batch, steps, 64)."""
 
@@ -194,6 +218,26 @@ def lstm(keras: bool) -> dict[str, Callable[[], None]]:
     return found
 
 
+def old_gru(keras: bool) -> dict[str, Callable[[], None]]:
+    x, y = torch.randint(1, 1000, (1280, 50)), torch.randint(0, 10, (1280,))
+
+    def stack(layers, **kwargs) -> list:
+        last = layers.Dense(10, activation="softmax")
+        return [layers.Embedding(1000, 32), layers.GRU(64, **kwargs), last]
+
+    found = {"hand": by_hand(OldGru(), x, y, 64, F.cross_entropy, True)}
+    for name, kwargs in (("fit", {"reset_after": False}), ("fit reset_after", {})):
+        model = Sequential([Input((50,), dtype="int64"), *stack(ours, **kwargs)])
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        found[name] = lambda model=model: model.fit(x, y, batch_size=64, epochs=1, verbose=0)
+    if keras:
+        import keras as k
+
+        theirs = k.Sequential([k.Input((50,), dtype="int64"), *stack(k.layers, reset_after=False)])
+        found["keras"] = keras_fit(theirs, "sparse_categorical_crossentropy", ["accuracy"], x, y, 64)
+    return found
+
+
 def transformer(keras: bool) -> dict[str, Callable[[], None]]:
     x, y = torch.randint(0, 1000, (1280, 50)), torch.randint(0, 10, (1280,))
 
@@ -232,7 +276,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="threads of torch; 1 where the machine is shared")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    for workload in (mlp, cnn, lstm, transformer):
+    for workload in (mlp, cnn, lstm, old_gru, transformer):
         runs = workload(arguments.keras)
         times: dict[str, list[float]] = {name: [] for name in runs}
         for run in runs.values():
