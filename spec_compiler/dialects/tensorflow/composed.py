@@ -70,6 +70,8 @@ def squareplus_in_keras2(to: Recorder, x: Any, *, b: float) -> Any:
 @writes("Celu")
 def celu_in_keras2(to: Recorder, x: Any, *, alpha: float) -> Any:
     (x,) = to.meeting([x])
+    if not alpha:
+        raise Refusal("a slope of no length")
     below = to.call("math.multiply", to.call("math.expm1", to.call("math.multiply", x, y=1 / alpha)), y=float(alpha))
     return to.call("where", to.call("math.greater", x, y=0.0), x=x, y=below)
 

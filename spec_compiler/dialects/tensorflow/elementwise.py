@@ -275,8 +275,11 @@ def where(to: Builder, condition: Any, x: Any = None, y: Any = None) -> Any:
 def where_in_keras2(to: Recorder, condition: Any, x1: Any = None, x2: Any = None) -> Any:
     if x1 is None or x2 is None:
         raise Refusal("how many places a condition holds at is known only from the data")
-    x, y = to.meeting([x1, x2], "output") if is_tensor(x1) or is_tensor(x2) else (x1, x2)
-    return to.cast(to.call("where", to.cast(condition, "bool"), x=x, y=y), to.outputs[0].dtype)
+    dtype = to.outputs[0].dtype
+    x, y = (
+        to.meeting([x1, x2], "output") if is_tensor(x1) or is_tensor(x2) else (to.cast(x1, dtype), to.cast(x2, dtype))
+    )
+    return to.cast(to.call("where", to.cast(condition, "bool"), x=x, y=y), dtype)
 
 
 @tf("compat.v1.where")

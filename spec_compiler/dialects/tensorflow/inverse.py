@@ -151,7 +151,7 @@ def _one_call(to: Recorder, writing: table.Writing, layer: OpSpec, inputs: dict[
     again = made.layer
     # Keras has some operations twice: `Abs` and `Absolute`.
     faithful = isinstance(again, OpSpec) and table.writing(again.op) is writing
-    faithful = faithful and _alike(again.settings, {**again.settings, **layer.settings})
+    faithful = faithful and _alike(_settings(again), {**_settings(again), **_settings(layer)})
     if not faithful or list(tensors_in(made.args)) != list(tensors_in(operands)):
         raise Refusal(f"TensorFlow's {writing.function} computes something else for such arguments")
     return result
