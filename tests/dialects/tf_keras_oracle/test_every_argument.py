@@ -178,6 +178,9 @@ VALUES: dict[str, list[Any]] = {
 }
 """What each argument is given, in every layer that has it."""
 
+BESIDE = {"output_padding": {"strides": 2}}
+"""What goes with an argument."""
+
 OWN_VALUES: dict[tuple[str, str], list[Any]] = {
     ("Activation", "activation"): ["elu", "exponential", "gelu", "hard_sigmoid", "leaky_relu", "linear", "log_softmax",
                                    "mish", "relu6", "selu", "sigmoid", "softmax", "softplus", "softsign", "swish", "tanh"],
@@ -191,6 +194,7 @@ OWN_VALUES: dict[tuple[str, str], list[Any]] = {
     ("Concatenate", "axis"): [1],
     ("Dot", "axes"): [(2, 2)],
     ("Conv1D", "padding"): ["same", "causal"],
+    ("Conv3D", "groups"): [3],
     ("SeparableConv1D", "padding"): ["same", "causal"],
     ("LocallyConnected1D", "padding"): [],  # `same` goes with implementation 2 and 3: in test_read_from_tf_keras
     ("LocallyConnected2D", "padding"): [],
@@ -205,7 +209,7 @@ OWN_VALUES: dict[tuple[str, str], list[Any]] = {
     ("RNN", "cell"): [lambda: L.GRUCell(3), lambda: L.GRUCell(3, reset_after=False), lambda: L.SimpleRNNCell(3),
                       lambda: [L.LSTMCell(3), L.GRUCell(2, use_bias=False)],
                       lambda: L.StackedRNNCells([L.SimpleRNNCell(3), L.StackedRNNCells([L.LSTMCell(2)])])],
-    ("TimeDistributed", "layer"): [lambda: L.Conv1D(3, 2), lambda: K.Sequential([L.Input((4,)), L.Dense(3)])],
+    ("TimeDistributed", "layer"): [lambda: L.PReLU(), lambda: K.Sequential([L.Input((4,)), L.Dense(3)])],
     ("Embedding", "sparse"): [],  # how its gradient is kept
 }  # fmt: skip
 TRIVIAL = {
@@ -249,7 +253,7 @@ def test_every_layer_is_reached() -> None:
 )
 def test_layer_computes_what_tf_keras_computes(name: str, argument: str, value: Any) -> None:
     needed, shapes = BASE[name]
-    config = {**needed, **({argument: value} if argument else {})}
+    config = {**needed, **BESIDE.get(argument, {}), **({argument: value} if argument else {})}
     config = {key: one() if callable(one) else one for key, one in config.items()}
     stateful = config.get("stateful")
     shapes = shapes if isinstance(shapes, list) else [shapes]
