@@ -53,10 +53,10 @@ def _nodes(graph: Graph, times: int = 1) -> Iterator[tuple[Graph, Node, int]]:
 
 def _steps(node: Node, body: Graph) -> int:
     """How many steps of a sample the body runs for, where its batch, which they are folded into, does not tell."""
-    given, taken = node.inputs[0].shape, body.inputs[0].shape
-    if isinstance(node.layer, ModelSpec) or not given or not taken or taken[0] is not None:
+    if isinstance(node.layer, ModelSpec) or not node.inputs or not body.inputs:
         return 1
-    return given[1] or 1
+    given, taken = node.inputs[0].shape, body.inputs[0].shape
+    return given[1] or 1 if given and taken and taken[0] is None else 1
 
 
 def _says_its_types(layer: LayerSpec) -> bool:
