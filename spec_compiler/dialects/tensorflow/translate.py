@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from spec_compiler.diagnostics import CYCLE, UNSUPPORTED, Path, Reporter, show
+from spec_compiler.diagnostics import CYCLE, UNSUPPORTED, WRONG_OUTPUT_INDEX, Path, Reporter, show
 from spec_compiler.dialects.constants import Constant
 from spec_compiler.dialects.tensorflow import raw, table
 from spec_compiler.dialects.tensorflow.builder import Builder, Untyped
@@ -67,6 +67,10 @@ def translate(spec: FunctionalSpec, reporter: Reporter) -> bool:
     return True
 
 
+def _no_output(ref: Ref, n: int) -> str:
+    return f"layer {show(ref.layer)} has {n} outputs, so there is no output {show(ref.tensor)}"
+
+
 class _Faulty(Exception):
     """A call needs another that has a fault, which was reported."""
 
@@ -102,9 +106,13 @@ class _Translation:
             found = self.results.get((ref.layer, ref.node))
             if found is None:
                 return None
+            layer = self.layers[ref.layer].layer
+            if isinstance(layer, TensorFlowCall) and ref.tensor >= len(found):
+                self.reporter.report(WRONG_OUTPUT_INDEX, _no_output(ref, len(found)), layer.path)
+                return None
             if ref.tensor < len(found) and not isinstance(found[ref.tensor], Tensor):
                 message = f"the output {show(ref.layer)} is no tensor that the inputs decide"
-                self.reporter.report(UNSUPPORTED, message, self.layers[ref.layer].layer.path)
+                self.reporter.report(UNSUPPORTED, message, layer.path)
                 return None
         return map_refs(lambda ref: self._value(ref).ref, structure)
 
@@ -160,7 +168,7 @@ class _Translation:
             # How many outputs a layer has, its shapes will tell.
             return replace(found[0], index=ref.tensor)
         if ref.tensor >= len(found):
-            raise Refusal(f"layer {show(ref.layer)} has {len(found)} outputs, so there is no output {ref.tensor}")
+            raise Refusal(_no_output(ref, len(found)))
         return found[ref.tensor]
 
     # One call.

@@ -110,6 +110,14 @@ def test_broken_node_def_is_a_diagnostic(text: str) -> None:
     assert [fault.code.id for fault in report.diagnostics] in (["SC104"], ["SC902"])
 
 
+def test_output_that_a_function_does_not_have_is_a_diagnostic() -> None:
+    document = model([given("x", 4), function("f", "nn.relu", ["x", 0, 0, {}])], ["x"], [["f", 0, 10**9]])
+    report = validate_text(json.dumps(document))
+    assert [(fault.code.id, fault.message) for fault in report.errors] == [
+        ("SC204", "layer 'f' has 1 outputs, so there is no output 1000000000")
+    ]
+
+
 def test_function_called_twice_is_two_operations() -> None:
     layers = [given("x", 4), function("f", "math.add", ["x", 0, 0, {"y": 1.0}], ["f", 0, 0, {"y": 2.0}])]
     document = model(layers, ["x"], [["f", 0, 0], ["f", 1, 0]])
