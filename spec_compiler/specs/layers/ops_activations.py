@@ -5,7 +5,7 @@ from __future__ import annotations
 from spec_compiler.specs.layers.ops_arguments import Axes, Number
 from spec_compiler.specs.layers.ops_elementwise import kept_number, made_float
 from spec_compiler.specs.layers.ops_table import Module
-from spec_compiler.specs.layers.ops_types import axes_in, axis_in, floating
+from spec_compiler.specs.layers.ops_types import axes_in, axis_in, floating, require_fitting
 from spec_compiler.specs.shapes import ShapeError, TensorType
 
 op = Module("keras.src.ops.nn")
@@ -63,6 +63,7 @@ def Gelu(x: TensorType, *, approximate: bool = True) -> TensorType:
 
 @op.having("any")
 def Threshold(x: TensorType, *, threshold: Number, default_value: Number) -> TensorType:
+    require_fitting(x.dtype, threshold, default_value)
     return kept_number(x)
 
 
