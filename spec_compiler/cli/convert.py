@@ -23,7 +23,7 @@ def command(source: str, target: str, dialect: str, form: str | None) -> None:
     is replaced, once all is well. Names that Keras 3 makes us change, layers that it does not have, and what reading warns
     of are said on standard error. Weights are not converted.
     """
-    from spec_compiler.cli.files import check_writable, checked, load_reporting, write
+    from spec_compiler.cli.files import check_writable, checked, load_reporting, tell_warnings, write
     from spec_compiler.dialects.write import as_json, as_yaml, document
 
     form = form or _form(target, dialect)
@@ -37,8 +37,7 @@ def command(source: str, target: str, dialect: str, form: str | None) -> None:
     checked(spec, reporter)
     written = document(spec, dialect, reporter)
     write(as_yaml(written, dialect) if form == "yaml" else as_json(written, indent=2), target)
-    for warning in reporter.result().warnings:
-        click.echo(warning.render(), err=True)
+    tell_warnings(reporter)
 
 
 def _form(target: str, dialect: str) -> str:

@@ -17,4 +17,5 @@ def command(file: str, output: str | None) -> None:
     from spec_compiler.cli.files import load, write
     from spec_compiler.compiling import emit
 
-    write(emit(load(file)), output)
+    spec, _ = load(file)
+    write(emit(spec), output)

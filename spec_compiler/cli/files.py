@@ -10,23 +10,28 @@ from typing import TYPE_CHECKING
 import click
 
 from spec_compiler import loading
-from spec_compiler.diagnostics import Reporter, plain
+from spec_compiler.diagnostics import plain
 from spec_compiler.source import LIMITS
 
 if TYPE_CHECKING:
+    from spec_compiler.diagnostics import Reporter
     from spec_compiler.ir import Graph
     from spec_compiler.specs.model import ModelSpec
 
 
-def load(file: str) -> ModelSpec:
-    """The model in `file`, or on standard input for `-`; raises SpecError with every fault."""
-    if file == "-":
-        return loading.parse_spec(read_stdin(), "<stdin>")
-    return loading.load_spec(file)
+def load(file: str) -> tuple[ModelSpec, Graph]:
+    """The model in `file`, or on standard input for `-`, and its typed graph; raises SpecError with every fault.
+
+    Warnings are told on standard error.
+    """
+    spec, reporter = load_reporting(file)
+    graph = checked(spec, reporter)
+    tell_warnings(reporter)
+    return spec, graph
 
 
 def load_reporting(file: str) -> tuple[ModelSpec, Reporter]:
-    """The same as `load`, with the reporter that knows the places in the file."""
+    """The model in `file`, unchecked, with the reporter that knows the places in the file."""
     if file == "-":
         return loading.parse_reporting(read_stdin(), "<stdin>")
     return loading.load_reporting(file)
@@ -39,15 +44,20 @@ def read_stdin() -> bytes:
     return sys.stdin.buffer.read(LIMITS.max_bytes + 1)
 
 
-def checked(spec: ModelSpec, reporter: Reporter | None = None) -> Graph:
-    """The typed graph of `spec`; raises SpecError with every fault. A `reporter` that knows the file gives them places."""
+def checked(spec: ModelSpec, reporter: Reporter) -> Graph:
+    """The typed graph of `spec`; raises SpecError with every fault, its place found by the reporter."""
     from spec_compiler.passes import check
 
-    reporter = reporter or Reporter()
     graph = check(spec, reporter)
     reporter.raise_if_errors()
     assert graph is not None
     return graph
+
+
+def tell_warnings(reporter: Reporter) -> None:
+    """Print what the reporter warns of on standard error."""
+    for warning in reporter.result().warnings:
+        click.echo(warning.render(), err=True)
 
 
 def write(text: str, path: str | None) -> None:

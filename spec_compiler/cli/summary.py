@@ -15,7 +15,8 @@ def command(file: str, expand_nested: bool, show_trainable: bool, line_length: i
 
     FILE is a model file, or `-` for standard input. torch is not loaded.
     """
-    from spec_compiler.cli.files import checked, load
+    from spec_compiler.cli.files import load
     from spec_compiler.summary import summary
 
-    summary(checked(load(file)), click.echo, line_length, None, expand_nested, show_trainable)
+    _, graph = load(file)
+    summary(graph, click.echo, line_length, None, expand_nested, show_trainable)

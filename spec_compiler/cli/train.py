@@ -45,7 +45,7 @@ def command(
     them. A .csv has a line of names, then a line a sample; its last column is the target, or the column `y`, or those
     named after the model's outputs.
     """
-    from spec_compiler.cli.files import check_writable, checked, load
+    from spec_compiler.cli.files import check_writable, load
 
     if output is None and file == "-":
         raise click.UsageError("of a model on standard input, say with -o where it is written")
@@ -53,8 +53,7 @@ def command(
     if target.suffix != ".safetensors":
         raise click.UsageError(f"'{target}' does not end in .safetensors")
     check_writable(target)
-    spec = load(file)
-    checked(spec)
+    spec, _ = load(file)
     training = _training(spec.training, file)
     path = _data_path(training, file, data)
 

@@ -40,6 +40,32 @@ def test_a_typo_names_line_column_and_what_was_meant(tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+WHERE = {
+    "summary": [],
+    "emit": [],
+    "convert": ["-", "--to", "keras3"],
+    "train": ["--data", "data.npz", "-o", "net.safetensors"],
+}
+
+
+@pytest.mark.parametrize("command", WHERE)
+def test_shapes_that_do_not_fit_have_a_place_in_every_command(command):
+    text = "inputs: {x: [4]}\nlayers:\n  - {Dense: {units: 2}, from: x}\n  - {Conv2D: {filters: 2, kernel_size: 3}, from: x}\n"
+    done = run(command, "-", *WHERE[command], text=text)
+    assert done.returncode == 1
+    assert "<stdin>:3:5: warning: layer 'dense' leads to no output of the model [SC205]" in done.stderr
+    assert "<stdin>:4:5: layer 'conv2d': Conv2D takes an input of rank 4" in done.stderr
+
+
+def test_what_is_odd_and_no_fault_is_told_beside_the_answer():
+    text = "inputs: {x: [4]}\nlayers:\n  - {Dense: {units: 2}, from: x}\n  - {Dense: {units: 3}, from: x}\n"
+    for command in ("summary", "emit"):
+        done = run(command, "-", text=text)
+        assert done.returncode == 0
+        assert done.stderr == "<stdin>:3:5: warning: layer 'dense' leads to no output of the model [SC205]\n"
+        assert "dense_1" in done.stdout
+
+
 def test_wrong_usage_exits_2():
     assert run("validate").returncode == 2
     assert run("no-such-command").returncode == 2

@@ -119,6 +119,13 @@ def test_what_was_found_not_to_run_is_told(layer: str, message: str) -> None:
     assert not report.ok and message in str(report)
 
 
+@pytest.mark.parametrize("name", ["Conv1D", "Conv1DTranspose", "SeparableConv1D", "LocallyConnected1D"])
+def test_a_convolution_of_no_channels_is_told(name: str) -> None:
+    none = "{ops.diagonal: {offset: 4, axis1: 1, axis2: 2}}, {RepeatVector: {n: 5}}"
+    text = f"inputs: {{x: [5, 4]}}\nlayers: [{none}, {{{name}: {{filters: 2, kernel_size: 2}}}}]"
+    assert f"{name} takes an input with channels, got (None, 5, 0) [SC304]" in str(validate_text(text))
+
+
 @pytest.mark.parametrize(
     "layer", ["GlobalAveragePooling1D", "MaxPooling1D", "UpSampling1D", "{Conv1D: {filters: 2, kernel_size: 2}}"]
 )

@@ -9,7 +9,7 @@ from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import LayerSpec, Variable
 from spec_compiler.specs.initializers.constant import Zeros
 from spec_compiler.specs.initializers.fans import GlorotUniform
-from spec_compiler.specs.shapes import Shape, ShapeError, convolved, require_dim, require_rank
+from spec_compiler.specs.shapes import NothingLeftError, Shape, ShapeError, convolved, require_dim, require_rank, show
 from spec_compiler.specs.types import (
     Activation,
     Bool,
@@ -50,6 +50,13 @@ class ChannelsLast(LayerSpec):
         """Lengths of the spatial axes of an input."""
         require_rank(x, self.rank + 2, type(self).__name__)
         return x[2:] if self.channels_first else x[1:-1]
+
+    def channels(self, x: Shape) -> int:
+        """Number of channels, which the weights depend on; ShapeError when it is not known, or there are none."""
+        n = require_dim(x, self.channel_axis, type(self).__name__)
+        if n == 0:
+            raise NothingLeftError(f"{type(self).__name__} takes an input with channels, got {show(x)}")
+        return n
 
     def with_dims(self, x: Shape, dims: Shape, channels: int | None) -> Shape:
         """A shape like `x` with other spatial lengths and channels."""
@@ -178,7 +185,7 @@ class BaseConv(Filtered):
         return self.padded_input(x)
 
     def variables(self, x: Shape) -> list[Variable]:
-        channels = require_dim(x, self.channel_axis, type(self).__name__)
+        channels = self.channels(x)
         if channels % self.groups:
             raise ShapeError(f"groups={self.groups} must divide the input's {channels} channels")
         return self.kernel_and_bias((*self.kernel_size, channels // self.groups, self.filters))

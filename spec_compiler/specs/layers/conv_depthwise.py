@@ -6,7 +6,7 @@ from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import Variable
 from spec_compiler.specs.initializers.fans import GlorotUniform
 from spec_compiler.specs.layers.conv import Windowed
-from spec_compiler.specs.shapes import Shape, require_dim
+from spec_compiler.specs.shapes import Shape
 from spec_compiler.specs.types import (
     CausalPadding,
     ConstraintField,
@@ -36,7 +36,7 @@ class BaseDepthwise(Windowed):
 
     def depthwise_channels(self, x: Shape) -> int:
         """Number of channels the kernel of the single channels makes."""
-        return self.depth_multiplier * require_dim(x, self.channel_axis, type(self).__name__)
+        return self.depth_multiplier * self.channels(x)
 
     def depthwise_kernel(self, name: str, x: Shape) -> Variable:
         """The kernel of the single channels."""

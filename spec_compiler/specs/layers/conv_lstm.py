@@ -8,7 +8,7 @@ from spec_compiler.specs.base import Variable
 from spec_compiler.specs.initializers.base import Initializer
 from spec_compiler.specs.layers.conv import Window
 from spec_compiler.specs.layers.recurrent import ForgetBias, RecurrentWeights, Sequence
-from spec_compiler.specs.shapes import Shape, require_dim, require_rank
+from spec_compiler.specs.shapes import Shape, require_rank
 from spec_compiler.specs.types import (
     Activation,
     Bool,
@@ -74,7 +74,7 @@ class ConvLSTM(Sequence, RecurrentWeights, Window):
         return [(shape[0], sequences[1], *shape[1:]) for shape in found]
 
     def variables(self, sequences: Shape, *_: object, **__: object) -> list[Variable]:
-        channels = require_dim(self.of_step(sequences), self.channel_axis, type(self).__name__)
+        channels = self.channels(self.of_step(sequences))
         width = self.gates * self.filters
         return self.weights_of(*self.kernel_size, channels, width, units=self.filters, bias_shape=(width,))
 

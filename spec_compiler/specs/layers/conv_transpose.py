@@ -8,7 +8,7 @@ from pydantic import model_validator
 from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import Variable
 from spec_compiler.specs.layers.conv import Filtered
-from spec_compiler.specs.shapes import NothingLeftError, Shape, require_dim
+from spec_compiler.specs.shapes import NothingLeftError, Shape
 from spec_compiler.specs.types import Padding, Pair, PairFromZero, Single, SingleFromZero, Triple, TripleFromZero
 
 
@@ -78,7 +78,7 @@ class BaseConvTranspose(Filtered):
         return before, total - before
 
     def variables(self, x: Shape) -> list[Variable]:
-        channels = require_dim(x, self.channel_axis, type(self).__name__)
+        channels = self.channels(x)
         return self.kernel_and_bias((*self.kernel_size, self.filters, channels))
 
 

@@ -8,7 +8,7 @@ from pydantic import model_validator
 from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import Variable
 from spec_compiler.specs.layers.conv import Filtered
-from spec_compiler.specs.shapes import Shape, UnknownDimensionError, convolved, require_dim, show
+from spec_compiler.specs.shapes import Shape, UnknownDimensionError, convolved, show
 from spec_compiler.specs.types import Layout, Padding, Pair, Single
 
 
@@ -47,7 +47,7 @@ class LocallyConnected(Filtered):
         return activated_shape(self.activation, self.with_dims(x, self.places(x), self.filters))
 
     def variables(self, x: Shape) -> list[Variable]:
-        shape = self.kernel_shape(x, require_dim(x, self.channel_axis, type(self).__name__))
+        shape = self.kernel_shape(x, self.channels(x))
         kernel = Variable("kernel", shape, self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint)
         return self.with_bias([kernel], *self.places(x), self.filters)
 
