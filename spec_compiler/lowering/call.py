@@ -53,7 +53,7 @@ class Call:
     @property
     def ever_masked(self) -> bool:
         """Whether this call of the layer, or another in the model, has a mask for its first input."""
-        calls = [self.node, *(node for node in self._lowering.graph.nodes if node.layer is self.node.layer)]
+        calls = [self.node, *self._lowering.calls_of(self.node.layer)]
         return any(node.masks[:1] not in ([], [None]) for node in calls)
 
     def lengths(self, dims: Shape) -> Shape:
@@ -66,7 +66,7 @@ class Call:
     @property
     def every_shape(self) -> set[tuple[Shape, ...]]:
         """The shapes of the inputs of each call of the layer in the model."""
-        calls = [node for node in self._lowering.graph.nodes if node.layer is self.node.layer]
+        calls = self._lowering.calls_of(self.node.layer)
         return {tuple(value.shape for value in node.inputs) for node in calls}  # type: ignore[misc]
 
     @property

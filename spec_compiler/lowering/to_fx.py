@@ -145,6 +145,13 @@ class GraphLowering:
         self._masks: dict[int, Proxy] = {}
         self._targets = Names()
         self._arguments = Names(READ_IN_CODE)
+        self._calls: dict[int, list[Node]] = {}
+        for node in graph.nodes:
+            self._calls.setdefault(id(node.layer), []).append(node)
+
+    def calls_of(self, layer: LayerSpec) -> list[Node]:
+        """The layer's calls in the graph."""
+        return self._calls.get(id(layer), [])
 
     def run(self) -> LoweredGraph:
         for value in self.graph.inputs:

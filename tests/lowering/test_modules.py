@@ -11,7 +11,20 @@ import torch
 from torch import nn
 
 from spec_compiler import Input, emit, lower
-from spec_compiler.layers import LSTM, BatchNormalization, Conv2D, Dense, Embedding, Flatten, InputLayer
+from spec_compiler.diagnostics import Reporter
+from spec_compiler.layers import (
+    LSTM,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Embedding,
+    Flatten,
+    InputLayer,
+    LayerNormalization,
+    MaxPooling2D,
+)
+from spec_compiler.lowering.to_fx import lower_graph
+from spec_compiler.passes import check
 from spec_compiler.specs.functional import trace
 from spec_compiler.specs.model import SequentialSpec
 
@@ -133,3 +146,27 @@ def test_deep_models_lower_without_recursion(layers):
     # A generous bound, for a noisy machine; what it would catch is a step that is quadratic in the layers.
     assert time.perf_counter() - started < 60 * layers / 10_000 + 5
     assert module(torch.ones(1, 4)).shape == (1, 4)
+
+
+class Counted(list):
+    """Counts how often it is gone through."""
+
+    times = 0
+
+    def __iter__(self):
+        self.times += 1
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("kind", [Conv2D, MaxPooling2D, LayerNormalization, BatchNormalization])
+def test_no_layer_goes_through_the_whole_graph(kind):
+    def times(n: int) -> int:
+        arguments = {Conv2D: (1, 1), MaxPooling2D: (1,)}.get(kind, ())
+        rest = [kind(*arguments, name=f"a{i}") for i in range(n)]
+        spec = SequentialSpec(name="deep", layers=[InputLayer(batch_shape=(None, 4, 4, 1)), *rest])
+        graph = check(spec, Reporter())
+        graph.nodes = Counted(graph.nodes)
+        lower_graph(graph)
+        return graph.nodes.times
+
+    assert times(30) == times(3)
