@@ -134,17 +134,36 @@ def single_bias(rnn: OneLayer) -> None:
         rnn._init_flat_weights()
 
 
-def kept(x: Tensor, rate: float, gates: int) -> list[Tensor]:
-    """For each gate, what a dropout of `rate` multiplies each element of `x` by; nothing where the rate is 0."""
-    return [F.dropout(torch.ones_like(x), rate) for _ in range(gates)] if rate else []
+def kept(x: Tensor, rate: float, gates: int) -> Tensor | None:
+    """What a dropout of `rate` multiplies each element of `x` by, (gates, *x.shape); nothing where the rate is 0."""
+    return F.dropout(x.new_ones(gates, *x.shape), rate) if rate else None
 
 
-def gated(x: Tensor, keep: Sequence[Tensor], weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`x @ weight.T + bias`; where there is `keep`, each gate's block of rows over `x` times its own factors."""
-    if not keep:
-        return F.linear(x, weight, bias)
-    y = torch.cat([F.linear(x * k, block) for k, block in zip(keep, weight.chunk(len(keep)), strict=True)], dim=-1)
+def of_input(x_btf: Tensor, weight: Tensor, bias: Tensor | None, rate: float, gates: int) -> Tensor:
+    """The input's part of all gates and steps, (batch, steps, gates * units), each gate dropping features of its own."""
+    keep = kept(x_btf[:, :1], rate, gates)
+    if keep is None:
+        return F.linear(x_btf, weight, bias)
+    blocks = zip(keep.unbind(), weight.chunk(gates), strict=True)
+    y = torch.cat([F.linear(x_btf * factors, block) for factors, block in blocks], dim=-1)
     return y if bias is None else y + bias
+
+
+def steps_of(x_btg: Tensor, keep: Tensor | None) -> tuple[Tensor, ...]:
+    """The input's part of each step as `with_state` takes it: (batch, gates * units), or (gates, batch, units)."""
+    return x_btg.unbind(1) if keep is None else torch.unflatten(x_btg, -1, (len(keep), -1)).permute(1, 2, 0, 3).unbind()
+
+
+def turned(weight: Tensor, keep: Tensor | None) -> Tensor:
+    """The state's weights as `with_state` takes them: (units, gates * units), or (gates, units, units)."""
+    return weight.t() if keep is None else torch.unflatten(weight, 0, (len(keep), -1)).mT
+
+
+def with_state(x: Tensor, h: Tensor, weight: Tensor, keep: Tensor | None) -> tuple[Tensor, ...]:
+    """The gates of one step, `x + h @ weight`; where there is `keep`, each over `h` times its own factors."""
+    if keep is None:
+        return torch.addmm(x, h, weight).chunk(weight.shape[1] // weight.shape[0], dim=-1)
+    return torch.baddbmm(x, h * keep, weight).unbind()
 
 
 class LSTMLoop(LSTM):
@@ -177,13 +196,13 @@ class LSTMLoop(LSTM):
             return super().forward(x_btf, states, past_bt)
         h, c = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)] * 2
         rates = (self.input_dropout, self.recurrent_dropout) if self.training else (0.0, 0.0)
-        x_btg = gated(x_btf, kept(x_btf[:, :1], rates[0], 4), self.weight_ih_l0, self.bias_ih_l0 if self.bias else None)
+        x_btg = of_input(x_btf, self.weight_ih_l0, self.bias_ih_l0 if self.bias else None, rates[0], 4)
         keep = kept(h, rates[1], 4)
-        outputs = []
-        for t, x_bg in enumerate(x_btg.unbind(1)):
-            i, f, g, o = (x_bg + gated(h, keep, self.weight_hh_l0)).chunk(4, dim=-1)
+        weight, outputs = turned(self.weight_hh_l0, keep), []
+        for t, x in enumerate(steps_of(x_btg, keep)):
+            i, f, g, o = with_state(x, h, weight, keep)
             i, f, o = (self.recurrent_activation(gate) for gate in (i, f, o))
-            new = f * c + i * self.activation(g)
+            new = torch.addcmul(f * c, i, self.activation(g))
             c = new if past_bt is None else torch.where(past_bt[:, t, None], c, new)
             h = o * self.activation(c)
             outputs.append(h)
@@ -222,27 +241,24 @@ class GRULoop(GRU):
             return super().forward(x_btf, states)
         (h,) = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)]
         rates = (self.input_dropout, self.recurrent_dropout) if self.training else (0.0, 0.0)
-        x_btg = gated(x_btf, kept(x_btf[:, :1], rates[0], 3), self.weight_ih_l0, self.bias_ih_l0 if self.bias else None)
+        x_btg = of_input(x_btf, self.weight_ih_l0, self.bias_ih_l0 if self.bias else None, rates[0], 3)
         keep = kept(h, rates[1], 3)
+        keep_rz, keep_n = (None, None) if keep is None else (keep[:2], keep[2:])
+        both = 2 * self.hidden_size
+        weight_rz, weight_n = turned(self.weight_hh_l0[:both], keep_rz), turned(self.weight_hh_l0[both:], keep_n)
+        x_rz, x_n, bias_n = x_btg[..., :both], x_btg[..., both:], x_btg.new_zeros(())
+        if self.reset_after and self.bias:
+            x_rz, bias_n = x_rz + self.bias_hh_l0[:both], self.bias_hh_l0[both:]
         outputs = []
-        for x_bg in x_btg.unbind(1):
-            h = self.step(x_bg, h, keep)
+        for rz, n in zip(steps_of(x_rz, keep_rz), steps_of(x_n, None if self.reset_after else keep_n), strict=True):
+            r, z = (self.recurrent_activation(gate) for gate in with_state(rz, h, weight_rz, keep_rz))
+            if self.reset_after:
+                new = torch.addcmul(n, r, *with_state(bias_n, h, weight_n, keep_n))
+            else:
+                (new,) = with_state(n, r * h, weight_n, keep_n)
+            h = torch.lerp(self.activation(new), h, z)
             outputs.append(h)
         return torch.stack(outputs, dim=1), h
-
-    def step(self, x_bg: Tensor, h: Tensor, keep: Sequence[Tensor]) -> Tensor:
-        """The next state."""
-        both = 2 * self.hidden_size
-        if self.reset_after:
-            h_bg = gated(h, keep, self.weight_hh_l0, self.bias_hh_l0 if self.bias else None)
-        else:
-            h_bg = gated(h, keep[:2], self.weight_hh_l0[:both])
-        r, z = (self.recurrent_activation(gate) for gate in (x_bg[:, :both] + h_bg[:, :both]).chunk(2, dim=-1))
-        if self.reset_after:
-            new = r * h_bg[:, both:]
-        else:
-            new = F.linear(r * h * keep[2] if keep else r * h, self.weight_hh_l0[both:])
-        return z * h + (1 - z) * self.activation(x_bg[:, both:] + new)
 
 
 class SimpleRNNLoop(SimpleRNN):
@@ -267,9 +283,9 @@ class SimpleRNNLoop(SimpleRNN):
         (h,) = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)]
         x_btu = F.linear(x_btf, self.weight_ih_l0, self.bias_ih_l0 if self.bias else None)
         keep = kept(h, self.recurrent_dropout if self.training else 0.0, 1)
-        outputs = []
-        for x_bu in x_btu.unbind(1):
-            h = self.activation(x_bu + gated(h, keep, self.weight_hh_l0))
+        weight, outputs = turned(self.weight_hh_l0, keep), []
+        for x in steps_of(x_btu, keep):
+            h = self.activation(*with_state(x, h, weight, keep))
             outputs.append(h)
         return torch.stack(outputs, dim=1), h
 
@@ -310,7 +326,7 @@ class ConvLSTM(nn.Module):
             h_bg = gates_of(self.recurrent, h.unsqueeze(1), keep).squeeze(1)
             i, f, g, o = (x_bg + h_bg).chunk(4, dim=1)
             i, f, o = (self.recurrent_activation(gate) for gate in (i, f, o))
-            new_c = f * c + i * self.activation(g)
+            new_c = torch.addcmul(f * c, i, self.activation(g))
             new_h = o * self.activation(new_c)
             if mask_bt is None:
                 y, h, c = new_h, new_h, new_c
@@ -321,12 +337,12 @@ class ConvLSTM(nn.Module):
         return torch.stack(outputs, dim=1), h, c
 
 
-def gates_of(conv: nn.Conv1d | nn.Conv2d | nn.Conv3d, x_btc: Tensor, keep: Sequence[Tensor]) -> Tensor:
+def gates_of(conv: nn.Conv1d | nn.Conv2d | nn.Conv3d, x_btc: Tensor, keep: Tensor | None) -> Tensor:
     """`conv` of every step at once; where there is `keep`, each gate's filters over `x` times its own factors."""
-    if not keep:
+    if keep is None:
         y: Tensor = conv(x_btc.flatten(0, 1))
     else:
-        blocks = zip(keep, conv.weight.chunk(len(keep)), strict=True)
+        blocks = zip(keep.unbind(), conv.weight.chunk(len(keep)), strict=True)
         y = torch.cat([conv._conv_forward((x_btc * k).flatten(0, 1), block, None) for k, block in blocks], dim=1)
         if conv.bias is not None:
             y = y + conv.bias.view(-1, *[1] * (y.dim() - 2))

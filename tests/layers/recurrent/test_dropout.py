@@ -52,22 +52,72 @@ def test_recurrent_dropout_is_off_in_inference(cls: type[Any]) -> None:
     torch.testing.assert_close(dropped.eval()(x), plain.eval()(x))
 
 
-def test_each_gate_drops_states_of_its_own_the_same_at_every_step() -> None:
-    # Gates read the state alone, one element each: their inputs tell which elements were kept.
+def test_each_gate_drops_states_of_its_own() -> None:
     h, rate = torch.ones(2000, 5), RATE
     torch.manual_seed(0)
     keep = recurrent.kept(h, rate, 4)
-    kept = torch.stack(keep) > 0
+    assert keep is not None
+    kept = keep > 0
     assert abs(kept.double().mean().item() - (1 - rate)) < 5 * math.sqrt(rate * (1 - rate) / kept.numel())
     both_kept = (1 - rate) ** 2
     for i in range(4):
         for j in range(i):
             both = (kept[i] & kept[j]).double().mean().item()
             assert abs(both - both_kept) < 5 * math.sqrt(both_kept * (1 - both_kept) / h.numel())
-    weight = torch.randn(4 * 5, 5)
-    y = recurrent.gated(h, keep, weight)
-    for gate, (factors, rows) in enumerate(zip(keep, weight.chunk(4), strict=True)):
-        torch.testing.assert_close(y.chunk(4, dim=-1)[gate], (h * factors) @ rows.T)
+
+
+def by_hand(rnn: Any, x: torch.Tensor, keep_x: torch.Tensor | None, keep_h: torch.Tensor | None) -> torch.Tensor:
+    """Keras's formulas of the three layers, a gate and a step at a time, with tanh and sigmoid."""
+    gates = rnn.weight_hh_l0.shape[0] // rnn.hidden_size
+    kernels, states = rnn.weight_ih_l0.chunk(gates), rnn.weight_hh_l0.chunk(gates)
+    bias, bias_h = rnn.bias_ih_l0.chunk(gates), rnn.bias_hh_l0.chunk(gates)
+    h = c = x.new_zeros(len(x), rnn.hidden_size)
+
+    def of(step: torch.Tensor, state: torch.Tensor, gate: int) -> tuple[torch.Tensor, torch.Tensor]:
+        step = step if keep_x is None else step * keep_x[gate, :, 0]
+        state = state if keep_h is None else state * keep_h[gate]
+        return step @ kernels[gate].T + bias[gate], state @ states[gate].T + bias_h[gate]
+
+    outputs = []
+    for step in x.unbind(1):
+        if gates == 1:
+            h = torch.tanh(sum(of(step, h, 0)))
+        elif gates == 4:
+            i, f, g, o = (sum(of(step, h, gate)) for gate in range(4))
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+        else:
+            r, z = (torch.sigmoid(sum(of(step, h, gate))) for gate in range(2))
+            x_n, h_n = of(step, h if rnn.reset_after else r * h, 2)
+            h = z * h + (1 - z) * torch.tanh(x_n + (r * h_n if rnn.reset_after else h_n))
+        outputs.append(h)
+    return torch.stack(outputs, dim=1)
+
+
+@pytest.mark.parametrize("rates", [(0.0, 0.0), (RATE, 0.0), (0.0, RATE), (RATE, RATE)])
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "GRU(reset_after=False)", "SimpleRNN"])
+def test_a_loop_computes_each_gate_over_the_elements_it_keeps(name: str, rates: tuple[float, float]) -> None:
+    of_input, of_state = rates
+    loops = {
+        "LSTM": lambda: recurrent.LSTMLoop(3, 5, input_dropout=of_input, recurrent_dropout=of_state),
+        "GRU": lambda: recurrent.GRULoop(3, 5, input_dropout=of_input, recurrent_dropout=of_state),
+        "GRU(reset_after=False)": lambda: recurrent.GRULoop(
+            3, 5, reset_after=False, input_dropout=of_input, recurrent_dropout=of_state
+        ),
+        "SimpleRNN": lambda: recurrent.SimpleRNNLoop(3, 5, recurrent_dropout=of_state),
+    }
+    rnn, x = loops[name]().double().train(), torch.randn(2, 7, 3, dtype=torch.float64)
+    gates = rnn.weight_hh_l0.shape[0] // 5
+    torch.manual_seed(1)
+    y = rnn(x)[0]
+    torch.manual_seed(1)
+    keep_x = recurrent.kept(x[:, :1], of_input if gates > 1 else 0.0, gates)
+    keep_h = recurrent.kept(x.new_zeros(2, 5), of_state, gates)
+    expected = by_hand(rnn, x, keep_x, keep_h)
+    torch.testing.assert_close(y, expected, rtol=1e-12, atol=1e-12)
+    weights = list(rnn.parameters())
+    for ours, theirs in zip(*(torch.autograd.grad(v.square().sum(), weights) for v in (y, expected)), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("cls", [layers.LSTM, layers.GRU, layers.SimpleRNN])
