@@ -70,6 +70,11 @@ class Call:
         return {tuple(value.shape for value in node.inputs) for node in calls}  # type: ignore[misc]
 
     @property
+    def several_ranks(self) -> bool:
+        """Whether the layer is called on inputs of several ranks in the model."""
+        return len({len(shape) for shape, *_ in self.every_shape}) > 1
+
+    @property
     def training(self) -> bool | None:
         """The call's own `training` argument; None: the module's mode decides."""
         return self.node.kwargs.get("training")
@@ -188,6 +193,12 @@ def unpacked(result: Proxy, n: int) -> Proxy | tuple[Proxy, ...]:
         return result
     result.node.meta["outputs"] = n
     return tuple(result[i] for i in range(n))
+
+
+def over_last(run: Callable[[Proxy], Proxy], x: Proxy, axes: Sequence[int]) -> Proxy:
+    """`run` of `x` with `axes` moved behind all others, and moved back: one module for inputs of several ranks."""
+    last = tuple(range(-len(axes), 0))
+    return run(x.movedim(tuple(axes), last)).movedim(last, tuple(axes))
 
 
 def named(x: Proxy, part: str) -> Proxy:

@@ -41,8 +41,7 @@ def batch_normalization(layer: BatchNormalization, call: Call, x: Proxy) -> Any:
     # 1 - 0.99 is 0.010000000000000009.
     kwargs: dict[str, Any] = {"eps": layer.epsilon, "momentum": round(1 - layer.momentum, 12)}
     cls = BATCH_NORM.get(2 if len(axes) > 1 else rank, nn_normalization.BatchNorm3d)
-    ranks = {len(shape) for shape, *_ in call.every_shape}
-    cls = nn_normalization.MaskedBatchNorm if call.ever_masked or len(ranks) > 1 else cls
+    cls = nn_normalization.MaskedBatchNorm if call.ever_masked or call.several_ranks else cls
     channels = prod(shape[axis] for axis in axes)  # type: ignore[misc]
     expr = ModuleExpr(cls, channels, **kwargs, **affine_kwargs(layer), **frozen)
     flat = (channels,) if len(axes) > 1 else None

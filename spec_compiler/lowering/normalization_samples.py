@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 from torch.fx import Proxy
 
-from spec_compiler.lowering.call import Call
+from spec_compiler.lowering.call import Call, over_last
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.normalization import affine_kwargs
 from spec_compiler.lowering.table import lowers
@@ -22,6 +22,9 @@ def layer_normalization(layer: LayerNormalization, call: Call, x: Proxy) -> Any:
     axes = layer.axes(call.shapes[0])
     dims, stated, last = _normalized(axes, call)
     dims = dims if layer.scale or layer.center else call.lengths(dims)
+    if call.several_ranks and not (last and layer.counts_from_behind):
+        # Where the axes are hangs on the rank, so that the module gets them in one row, behind all others.
+        return over_last(lambda y: _in_one_row(layer, call, y, dims), x, sorted(axes))
     rules = [Rule("gamma", "weight", shape=stated), Rule("beta", "bias", shape=stated)]
     if not last or None in dims or (layer.center and not layer.scale):
         kwargs = affine_kwargs(layer)
@@ -34,6 +37,14 @@ def layer_normalization(layer: LayerNormalization, call: Call, x: Proxy) -> Any:
     kwargs |= {"bias": False} if layer.scale and not layer.center else {}
     size = dims[0] if len(dims) == 1 else dims
     return call.module(ModuleExpr(nn.LayerNorm, size, eps=layer.epsilon, **kwargs), rules)(x)
+
+
+def _in_one_row(layer: LayerNormalization, call: Call, x: Proxy, dims: tuple[int | None, ...]) -> Proxy:
+    """Layer normalization over the last axes of `x`, of lengths `dims`, as over one."""
+    size = product(dims) or 0
+    expr = ModuleExpr(nn_normalization.AxisLayerNorm, (size,), (-1,), eps=layer.epsilon, **affine_kwargs(layer))
+    norm = call.module(expr, [Rule("gamma", "weight", shape=(size,)), Rule("beta", "bias", shape=(size,))])
+    return norm(x.flatten(-len(dims))).reshape_as(x) if len(dims) > 1 else norm(x)
 
 
 def _normalized(axes: tuple[int, ...], call: Call) -> tuple[tuple[int | None, ...], Any, bool]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.fx import Proxy
 
-from spec_compiler.lowering.call import Call
+from spec_compiler.lowering.call import Call, over_last
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
@@ -28,27 +28,34 @@ def rescaling(layer: Rescaling, call: Call, x: Proxy) -> Any:
 
 @lowers(Normalization)
 def normalization(layer: Normalization, call: Call, x: Proxy) -> Any:
-    invert = {"invert": True} if layer.invert else {}
     given = None if layer.mean is None else array_shape(layer.mean)
     if given == ():
         return _by_numbers(layer, x)
     axes = layer.places(call.shapes[0]) if given is None else layer.places(call.shapes[0])[-len(given) :]
     lengths = given or tuple(call.shapes[0][axis] for axis in axes)
+    if axes and call.several_ranks:
+        return over_last(_by_arrays(layer, call, lengths, lengths), x, axes)
     first = axes[0] if axes else len(call.shapes[0])
     # With the axes between and behind them of length 1, as they broadcast to the input.
     shape = tuple(dict(zip(axes, lengths, strict=True)).get(i, 1) for i in range(first, len(call.shapes[0])))
-    if given is None:
+    return _by_arrays(layer, call, lengths, shape)(x)
+
+
+def _by_arrays(layer: Normalization, call: Call, lengths: tuple[Any, ...], shape: tuple[Any, ...]) -> Any:
+    """The module whose mean and variance, of `lengths` in Keras, have `shape`."""
+    invert = {"invert": True} if layer.invert else {}
+    if layer.mean is None:
         of_rules = None if shape == lengths else shape
         rules = [
             Rule("mean", "mean", shape=of_rules),
             Rule("variance", "variance", shape=of_rules),
             Rule("count", "count"),
         ]
-        return call.module(ModuleExpr(nn_preprocessing.AdaptedNormalization, shape, **invert), rules)(x)
+        return call.module(ModuleExpr(nn_preprocessing.AdaptedNormalization, shape, **invert), rules)
     mean, variance = (
         torch.tensor(value, dtype=torch.float64).reshape(shape).tolist() for value in (layer.mean, layer.variance)
     )
-    return call.module(ModuleExpr(nn_preprocessing.Normalization, mean, variance, **invert, **call.stated_dtype()))(x)
+    return call.module(ModuleExpr(nn_preprocessing.Normalization, mean, variance, **invert, **call.stated_dtype()))
 
 
 def _by_numbers(layer: Normalization, x: Proxy) -> Any:

@@ -39,11 +39,9 @@ def check_refused(case: Case) -> None:
 def checked(case: Case) -> tuple[Graph | None, list[Diagnostic]]:
     """The graph of the case's layer and its inputs, None where it cannot be, and what our check says of it."""
     reporter = Reporter()
-    cls = registry.find("layer", case.class_name)
-    assert cls is not None
-    assert issubclass(cls, LayerSpec)
+    cls = class_of(case)
     try:
-        layer = cls.model_validate({"name": "layer", **{k: _inner(cls, k, v) for k, v in case.arguments.items()}})
+        layer = layer_of(case)
     except ValidationError as error:
         report_faults(error, cls, (), reporter)
         return None, list(reporter.diagnostics)
@@ -57,6 +55,20 @@ def checked(case: Case) -> tuple[Graph | None, list[Diagnostic]]:
     placed.append(Placed(layer, [CallSpec(args, dict(case.call))]))
     graph = check(FunctionalSpec(name="model", placed=placed, inputs=refs, outputs=Ref("layer")), reporter)
     return graph, list(reporter.diagnostics)
+
+
+def class_of(case: Case) -> type[LayerSpec]:
+    """The class of the case's layer."""
+    cls = registry.find("layer", case.class_name)
+    assert cls is not None
+    assert issubclass(cls, LayerSpec)
+    return cls
+
+
+def layer_of(case: Case) -> LayerSpec:
+    """The case's layer, under the name `layer`; ValidationError where its arguments are wrong."""
+    cls = class_of(case)
+    return cls.model_validate({"name": "layer", **{k: _inner(cls, k, v) for k, v in case.arguments.items()}})
 
 
 def check_runs(case: Case) -> None:

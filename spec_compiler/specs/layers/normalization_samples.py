@@ -33,6 +33,11 @@ class LayerNormalization(Affine):
         """The axes counted from the front, in the order of the weights' axes."""
         return sorted_axes(self.axis, x, "LayerNormalization")
 
+    @property
+    def counts_from_behind(self) -> bool:
+        """Whether the axes are all stated from the last one on."""
+        return all(axis < 0 for axis in (self.axis if isinstance(self.axis, tuple) else (self.axis,)))
+
     def infer_shape(self, x: Shape) -> Shape:
         self.axes(x)
         return x
