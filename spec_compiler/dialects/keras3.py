@@ -17,7 +17,7 @@ RULES = Rules(
     | {f"Convolution{n}DTranspose": f"Conv{n}DTranspose" for n in (1, 2, 3)}
     | {f"SeparableConvolution{n}D": f"SeparableConv{n}D" for n in (1, 2)},
     silent={
-        "*": {"quantization_config": (None,), "lora_rank": (None,), "lora_alpha": (None,)},
+        "*": {"quantization_config": (None,), "lora_rank": (None, 0), "lora_alpha": (ANY,)},
         "SeparableConv1D": _SEPARABLE,
         "SeparableConv2D": _SEPARABLE,
         "DepthwiseConv1D": _ONE_GROUP,

@@ -16,6 +16,8 @@ from spec_compiler.specs.layers.normalization import (
     Affine,
     BatchNormalization,
 )
+from spec_compiler.specs.layers.normalization_norms import RMSNormalization
+from spec_compiler.specs.layers.normalization_samples import LayerNormalization
 
 BATCH_NORM = {
     2: nn_normalization.BatchNorm1d,
@@ -29,6 +31,11 @@ STATISTICS = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", 
 def affine_kwargs(layer: Affine) -> dict[str, bool]:
     """Which of weight and bias there is, where one is missing."""
     return {key: False for key in ("scale", "center") if not getattr(layer, key)}
+
+
+def eps_of(layer: LayerNormalization | RMSNormalization) -> float:
+    """What is added before the root is taken: Keras's `epsilon()` where nothing is stated."""
+    return 1e-7 if layer.epsilon is None else layer.epsilon
 
 
 @lowers(BatchNormalization)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from spec_compiler.lowering.call import Call, InnerCall
 from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.normalization import eps_of
 from spec_compiler.lowering.table import lowers, lowers_mask, mask_lowering_of
 from spec_compiler.lowering.weights import Rule, under
 from spec_compiler.nn import normalization as nn_normalization
@@ -22,7 +23,7 @@ from spec_compiler.specs.layers.normalization_norms import RMSNormalization, Spe
 def rms_normalization(layer: RMSNormalization, call: Call, x: Proxy) -> Any:
     dims = tuple(call.shapes[0][axis] for axis in layer.axes(call.shapes[0]))
     size = dims[0] if len(dims) == 1 else dims
-    return call.module(ModuleExpr(nn.RMSNorm, size, eps=layer.epsilon), [Rule("scale", "weight")])(x)
+    return call.module(ModuleExpr(nn.RMSNorm, size, eps=eps_of(layer)), [Rule("scale", "weight")])(x)
 
 
 @lowers(UnitNormalization)

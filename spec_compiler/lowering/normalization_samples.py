@@ -9,7 +9,7 @@ from torch.fx import Proxy
 
 from spec_compiler.lowering.call import Call, over_last
 from spec_compiler.lowering.expressions import ModuleExpr
-from spec_compiler.lowering.normalization import affine_kwargs
+from spec_compiler.lowering.normalization import affine_kwargs, eps_of
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import normalization as nn_normalization
@@ -31,18 +31,18 @@ def layer_normalization(layer: LayerNormalization, call: Call, x: Proxy) -> Any:
         # Without weights nothing depends on the lengths, which need not be known then.
         shape = tuple(0 if n is None else n for n in dims)
         places = tuple(axis - len(call.shapes[0]) if last else axis for axis in sorted(axes))
-        expr = ModuleExpr(nn_normalization.AxisLayerNorm, shape, places, eps=layer.epsilon, **kwargs)
+        expr = ModuleExpr(nn_normalization.AxisLayerNorm, shape, places, eps=eps_of(layer), **kwargs)
         return call.module(expr, rules)(x)
     kwargs = {} if layer.scale else {"elementwise_affine": False}
     kwargs |= {"bias": False} if layer.scale and not layer.center else {}
     size = dims[0] if len(dims) == 1 else dims
-    return call.module(ModuleExpr(nn.LayerNorm, size, eps=layer.epsilon, **kwargs), rules)(x)
+    return call.module(ModuleExpr(nn.LayerNorm, size, eps=eps_of(layer), **kwargs), rules)(x)
 
 
 def _in_one_row(layer: LayerNormalization, call: Call, x: Proxy, dims: tuple[int | None, ...]) -> Proxy:
     """Layer normalization over the last axes of `x`, of lengths `dims`, as over one."""
     size = product(dims) or 0
-    expr = ModuleExpr(nn_normalization.AxisLayerNorm, (size,), (-1,), eps=layer.epsilon, **affine_kwargs(layer))
+    expr = ModuleExpr(nn_normalization.AxisLayerNorm, (size,), (-1,), eps=eps_of(layer), **affine_kwargs(layer))
     norm = call.module(expr, [Rule("gamma", "weight", shape=(size,)), Rule("beta", "bias", shape=(size,))])
     return norm(x.flatten(-len(dims))).reshape_as(x) if len(dims) > 1 else norm(x)
 

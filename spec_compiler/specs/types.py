@@ -73,8 +73,21 @@ Rate = Annotated[float, Before(_exact_float), Field(ge=0, le=1)]
 """A fraction, 0 to 1."""
 OpenRate = Annotated[float, Before(_exact_float), Field(ge=0, lt=1)]
 """A fraction, 0 to less than 1."""
+NullableEpsilon = NonNegativeFloat | None
+"""What is added before a root is taken; null: Keras's `epsilon()`, 1e-7."""
+
+MAX_ITERATIONS = 1000
+Iterations = Annotated[int, Before(_exact_int), Field(gt=0, le=MAX_ITERATIONS)]
+"""How often something is done in each training step: it takes time and no memory, so that the budget cannot see it."""
+
 Seed = Annotated[int, Before(_exact_int)] | None
 """None: drawn from the global generator, which `set_random_seed` sets."""
+
+
+NoAdapter = Annotated[None, Before(lambda v: None if v == 0 else v), WithJsonSchema({"enum": [0, None]})]
+"""The rank of adapters to a kernel, of which there are none."""
+NoAdapterScale = Annotated[None, Before(lambda v: None if isinstance(v, (int, float)) else v)]
+"""The scale of adapters that there are not, so that any number will do."""
 
 
 def _repeated(n: int) -> Callable[[Any], Any]:

@@ -16,6 +16,8 @@ from spec_compiler.specs.types import (
     Float,
     InitializerField,
     Layout,
+    NoAdapter,
+    NoAdapterScale,
     PositiveInt,
     RegularizerField,
     ShapeField,
@@ -82,10 +84,10 @@ class Dense(LayerSpec):
     """What the kernel is projected onto after each step."""
     bias_constraint: ConstraintField = None
     """What the bias is projected onto after each step."""
-    lora_rank: None = None
-    """Keras's field for low-rank adapters; only null can be built."""
-    lora_alpha: None = None
-    """Keras's field for low-rank adapters; only null can be built."""
+    lora_rank: NoAdapter = None
+    """Keras's field for low-rank adapters; only null, or 0, can be built."""
+    lora_alpha: NoAdapterScale = None
+    """Keras's field for low-rank adapters, of which there are none: any number, and nothing comes of it."""
     quantization_config: None = None
     """Keras's field for quantized layers; only null can be built."""
 

@@ -16,6 +16,8 @@ from spec_compiler.specs.types import (
     Before,
     ConstraintField,
     InitializerField,
+    NoAdapter,
+    NoAdapterScale,
     PositiveInt,
     RegularizerField,
 )
@@ -94,10 +96,10 @@ class EinsumDense(LayerSpec):
     """What the kernel is projected onto after each step."""
     bias_constraint: ConstraintField = None
     """What the bias is projected onto after each step."""
-    lora_rank: None = None
-    """Keras's field for low-rank adapters; only null can be built."""
-    lora_alpha: None = None
-    """Keras's field for low-rank adapters; only null can be built."""
+    lora_rank: NoAdapter = None
+    """Keras's field for low-rank adapters; only null, or 0, can be built."""
+    lora_alpha: NoAdapterScale = None
+    """Keras's field for low-rank adapters, of which there are none: any number, and nothing comes of it."""
     gptq_unpacked_column_size: None = None
     """Keras's field for quantized layers; only null can be built."""
     quantization_config: None = None

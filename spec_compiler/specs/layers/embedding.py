@@ -9,6 +9,8 @@ from spec_compiler.specs.types import (
     Bool,
     ConstraintField,
     InitializerField,
+    NoAdapter,
+    NoAdapterScale,
     PositiveFloat,
     PositiveInt,
     RegularizerField,
@@ -38,10 +40,10 @@ class Embedding(LayerSpec):
     """What the table is projected onto after each step."""
     mask_zero: Bool = False
     """Whether id 0 is padding, masked out in the layers after it."""
-    lora_rank: None = None
-    """Keras's field for low-rank adapters; only null can be built."""
-    lora_alpha: None = None
-    """Keras's field for low-rank adapters; only null can be built."""
+    lora_rank: NoAdapter = None
+    """Keras's field for low-rank adapters; only null, or 0, can be built."""
+    lora_alpha: NoAdapterScale = None
+    """Keras's field for low-rank adapters, of which there are none: any number, and nothing comes of it."""
     quantization_config: None = None
     """Keras's field for quantized layers; only null can be built."""
 

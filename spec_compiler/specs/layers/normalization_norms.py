@@ -8,7 +8,7 @@ from spec_compiler.specs.initializers.constant import Ones
 from spec_compiler.specs.initializers.random import TruncatedNormal
 from spec_compiler.specs.layers.normalization import sorted_axes
 from spec_compiler.specs.shapes import Shape, ShapeError, Shapes, normalize_axis, require_dim, show
-from spec_compiler.specs.types import AxisOrAxes, LayerField, Layout, NonNegativeFloat, PositiveInt
+from spec_compiler.specs.types import AxisOrAxes, Iterations, LayerField, Layout, NullableEpsilon
 
 
 class RMSNormalization(LayerSpec):
@@ -18,8 +18,8 @@ class RMSNormalization(LayerSpec):
 
     axis: AxisOrAxes = -1
     """The last axis, or a list of the last ones; the learned `scale` has their lengths."""
-    epsilon: NonNegativeFloat = 1e-6
-    """Added to the mean square before its root is taken."""
+    epsilon: NullableEpsilon = 1e-6
+    """Added to the mean square before its root is taken; null: 1e-7."""
 
     def axes(self, x: Shape) -> tuple[int, ...]:
         """The axes counted from the front, in the order of the weights' axes."""
@@ -68,8 +68,8 @@ class SpectralNormalization(LayerSpec):
 
     layer: LayerField
     """The layer: one with a kernel, or an embedding."""
-    power_iterations: PositiveInt = 1
-    """Number of steps of the power iteration that estimates the singular value."""
+    power_iterations: Iterations = 1
+    """Number of steps of the power iteration that estimates the singular value; at most 1000."""
 
     layer_fields = ("layer",)
 

@@ -7,7 +7,7 @@ from pydantic import model_validator
 from spec_compiler.specs.base import Variable
 from spec_compiler.specs.layers.normalization import Affine, sorted_axes
 from spec_compiler.specs.shapes import Shape, ShapeError, require_dim, require_min_rank, show
-from spec_compiler.specs.types import AxisOrAxes, Bool, Int, Layout
+from spec_compiler.specs.types import AxisOrAxes, Bool, Int, Layout, NullableEpsilon
 
 
 class LayerNormalization(Affine):
@@ -18,6 +18,8 @@ class LayerNormalization(Affine):
         "gamma_regularizer", "beta_constraint", "gamma_constraint",
     )  # fmt: skip
 
+    epsilon: NullableEpsilon = 0.001  # type: ignore[assignment]  # of these layers, it alone takes null
+    """Added to the variance before its root is taken; null: 1e-7."""
     axis: AxisOrAxes = -1
     """The axes to normalize over; `gamma` and `beta` have their lengths."""
     rms_scaling: Bool = False
