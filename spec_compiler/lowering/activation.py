@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch.fx import Proxy
 
 from spec_compiler.ir import Value
 from spec_compiler.lowering.call import Call
 from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import activation as nn_activation
@@ -18,12 +20,12 @@ _MASKED = {"float16": -3e4}
 
 
 @lowers(ActivationLayer)
-def activation_layer(layer: ActivationLayer, call: Call, x: Proxy) -> Proxy:
+def activation_layer(layer: ActivationLayer, call: Call, x: Proxy) -> Any:
     return call.activate(layer, x)
 
 
 @lowers(Softmax)
-def softmax(layer: Softmax, call: Call, x: Proxy) -> Proxy:
+def softmax(layer: Softmax, call: Call, x: Proxy) -> Any:
     mask = call.mask
     if mask is None:
         return call.activate(layer, x)
@@ -55,7 +57,7 @@ def elementwise_weights(
 
 
 @lowers(PReLU)
-def prelu(layer: PReLU, call: Call, x: Proxy) -> Proxy:
+def prelu(layer: PReLU, call: Call, x: Proxy) -> Any:
     stated = shared_shape(call.shapes[0], layer.shared_axes, "PReLU")
     shape, rules = elementwise_weights(call, stated, {"alpha": "weight"})
     return call.module(ModuleExpr(nn_activation.PReLU, shape), rules)(x)

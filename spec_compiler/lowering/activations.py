@@ -9,9 +9,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.fx import Proxy
 
 from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.proxy import Proxy, call_function
 from spec_compiler.nn.activations import (
     PiecewiseReLU,
     hard_sigmoid_keras2,
@@ -82,7 +82,7 @@ def activate(
     kwargs = {"dim": axis} if along else {}
     if isinstance(x, Proxy) and function in CUSTOM:
         # One step of the graph, as torch's own functions are.
-        return x.tracer.create_proxy("call_function", function, (x,), kwargs)
+        return call_function(x, function, x, **kwargs)
     return function(x, **kwargs)
 
 
@@ -106,7 +106,8 @@ def callable_of(activation: str | LayerSpec) -> Callable[[Any], Any] | ModuleExp
     if isinstance(activation, Softmax):
         assert activation.axes is not None  # or the recurrent layer would have refused it
         return ModuleExpr(nn.Softmax, dim=activation.axes[0])
-    modules = {
+    assert isinstance(activation, str)  # or the recurrent layer would have refused it
+    modules: dict[str, Any] = {
         "leaky_relu": ModuleExpr(nn.LeakyReLU, 0.2),
         "linear": ModuleExpr(nn.Identity),
         "log_softmax": ModuleExpr(nn.LogSoftmax, dim=-1),

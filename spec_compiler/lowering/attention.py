@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.call import Call
 from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import attention as nn_attention

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch.fx import Proxy
 
 from spec_compiler.ir import Node, Value
 from spec_compiler.lowering.activations import activate
 from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.proxy import Proxy, node_of
 from spec_compiler.lowering.table import lowering_of
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn.policy import Mixed
@@ -153,7 +153,7 @@ class Call:
 
     def inner(
         self, layer: LayerSpec, name: str, x: Proxy, shape: Shape, mask: Proxy | None = None, **kwargs: Any
-    ) -> Proxy | tuple[Proxy, ...]:
+    ) -> Any:
         """What `layer`, one inside this call's layer, makes of `x` of `shape`, both in Keras's order of axes.
 
         Its modules and its variables stand under `name`, or in the outer layer's place where `name` is "". Its activity
@@ -161,7 +161,7 @@ class Call:
         """
         return InnerCall(self, layer, name, shape, mask, kwargs).lower(x)
 
-    def inlined(self, layer: LayerSpec, x: Proxy, shape: Shape) -> Proxy | tuple[Proxy, ...]:
+    def inlined(self, layer: LayerSpec, x: Proxy, shape: Shape) -> Any:
         """The same in the outer layer's place: in its dtype, and without a penalty on the outputs."""
         return InnerCall(self, layer, "", shape, None, {}, self.compute_dtype).lower(x)
 
@@ -171,7 +171,7 @@ class Call:
 
     def function(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Proxy:
         """A call of `function` as one step, not traced into: for functions of ours in `nn/`."""
-        return self._lowering.tracer.create_proxy("call_function", function, args, kwargs)
+        return cast(Proxy, self._lowering.tracer.create_proxy("call_function", function, args, kwargs))
 
     def outputs(self, result: Any) -> Any:
         """What a module returned, as many proxies as the layer has outputs."""
@@ -191,7 +191,7 @@ def unpacked(result: Proxy, n: int) -> Proxy | tuple[Proxy, ...]:
     """The `n` outputs of a step; marked, so that the source reads `y, h, c = ...`."""
     if n == 1:
         return result
-    result.node.meta["outputs"] = n
+    node_of(result).meta["outputs"] = n
     return tuple(result[i] for i in range(n))
 
 
@@ -203,7 +203,7 @@ def over_last(run: Callable[[Proxy], Proxy], x: Proxy, axes: Sequence[int]) -> P
 
 def named(x: Proxy, part: str) -> Proxy:
     """`x`, which the source calls `part` where it needs a name: what it is within the layer."""
-    x.node.meta["part"] = part
+    node_of(x).meta["part"] = part
     return x
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
-from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.call import Call
-from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.expressions import ModuleExpr, differing
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import conv as nn_conv
@@ -28,11 +28,6 @@ def kernel_axes(rank: int) -> tuple[int, ...]:
 def compact(sizes: Sequence[int]) -> int | tuple[int, ...]:
     """One integer for equal sizes, as one writes it by hand."""
     return sizes[0] if len(set(sizes)) == 1 else tuple(sizes)
-
-
-def differing(stated: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
-    """Of arguments given as (value, default), those that are not the default."""
-    return {key: value for key, (value, default) in stated.items() if value != default}
 
 
 @lowers(BaseConv)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch.fx import Proxy
-
 from spec_compiler.lowering.call import Call
-from spec_compiler.lowering.conv import CONV, convolution, differing, kernel_axes
-from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.conv import CONV, convolution, kernel_axes
+from spec_compiler.lowering.expressions import ModuleExpr, differing
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.specs.layers.conv_depthwise import BaseDepthwise, DepthwiseConv, SeparableConv

@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.fx import Proxy
 
 from spec_compiler.lowering.call import Call
-from spec_compiler.lowering.conv import CONV, compact, differing, kernel_axes, padded
-from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.conv import CONV, compact, kernel_axes, padded
+from spec_compiler.lowering.expressions import ModuleExpr, differing
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.recurrent import activations_of, gate_rate, opened, several, steps_mask
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule

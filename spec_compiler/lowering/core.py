@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
-from torch.fx import Proxy
 
 from spec_compiler.lowering.call import Call
 from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers, lowers_mask
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.specs.layers.core import Dense, Identity, Masking
@@ -16,7 +18,7 @@ LINEAR = [Rule("kernel", "weight", axes=(1, 0)), Rule("bias", "bias")]
 
 
 @lowers(Dense)
-def dense(layer: Dense, call: Call, x: Proxy) -> Proxy:
+def dense(layer: Dense, call: Call, x: Proxy) -> Any:
     n = call.shapes[0][-1]
     bias = {} if layer.use_bias else {"bias": False}
     linear = call.module(ModuleExpr(nn.Linear, n, layer.units, **bias), LINEAR)

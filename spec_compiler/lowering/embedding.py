@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
-from torch.fx import Proxy
 
 from spec_compiler.lowering.call import Call
 from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers, lowers_mask
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import embedding as nn_embedding
@@ -28,7 +30,7 @@ def embedding(layer: Embedding, call: Call, x: Proxy) -> Proxy:
 
 
 @lowers(ReversibleEmbedding)
-def reversible_embedding(layer: ReversibleEmbedding, call: Call, x: Proxy, reverse: bool = False) -> Proxy:
+def reversible_embedding(layer: ReversibleEmbedding, call: Call, x: Proxy, reverse: bool = False) -> Any:
     stated = {
         "tied": layer.tie_weights and None,
         "logit_soft_cap": layer.logit_soft_cap,

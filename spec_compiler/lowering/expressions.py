@@ -14,6 +14,11 @@ CASTS = {torch.float64: "double", torch.float16: "half", torch.bfloat16: "bfloat
 """How a module's weights are brought to a data type: `nn.Linear(8, 32).double()`."""
 
 
+def differing(stated: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
+    """Of arguments given as (value, default), those that are not the default: nobody writes the others by hand."""
+    return {key: value for key, (value, default) in stated.items() if value != default}
+
+
 class ModuleExpr:
     """`ModuleExpr(nn.Linear, 8, 32, bias=False)`: builds the module, and prints as the source that would."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from torch.fx import Proxy
-
 from spec_compiler.lowering.call import Call
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.specs.layers.flatten import Flatten
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.call import Call
-from spec_compiler.lowering.conv import differing
-from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.expressions import ModuleExpr, differing
 from spec_compiler.lowering.ops_image import cropped, surrounded
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.regularization import own
 from spec_compiler.lowering.table import lowers
 from spec_compiler.nn import images as nn_images

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.fx import Proxy
 
 from spec_compiler.lowering import conv_transpose as conv_transpose
 from spec_compiler.lowering.activation import elementwise_weights
 from spec_compiler.lowering.call import Call
 from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import legacy as nn_legacy

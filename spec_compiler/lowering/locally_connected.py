@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch.fx import Proxy
-
 from spec_compiler.lowering.call import Call
-from spec_compiler.lowering.conv import differing
-from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.expressions import ModuleExpr, differing
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import locally_connected as nn_locally_connected
 from spec_compiler.specs.layers.locally_connected import LocallyConnected
+from spec_compiler.specs.shapes import require_dim
 
 _BY_ELEMENT = {2: nn_locally_connected.MaskedConnections, 3: nn_locally_connected.ListedConnections}
 
@@ -26,7 +25,8 @@ def locally_connected(layer: LocallyConnected, call: Call, x: Proxy) -> Any:
 def _by_place(layer: LocallyConnected, call: Call) -> tuple[ModuleExpr, list[Rule]]:
     """A kernel a place: torch has (*places, filters, channels, *kernel_size)."""
     shape, rank = call.shapes[0], layer.rank
-    places, channels, window = layer.places(shape), shape[layer.channel_axis], layer.kernel_size
+    places, window = layer.places(shape), layer.kernel_size
+    channels = require_dim(shape, layer.channel_axis, type(layer).__name__)
     bias = differing({"bias": (layer.use_bias, True)})
     sizes = (places, channels, layer.filters, window, layer.strides)
     expr = ModuleExpr(nn_locally_connected.LocallyConnected, *sizes, **bias)

@@ -8,10 +8,10 @@ from string import ascii_lowercase
 from typing import Any
 
 import torch
-from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.call import Call
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers, lowers_mask
 from spec_compiler.specs.layers.merging import (
     Add,

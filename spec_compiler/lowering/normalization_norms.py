@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.call import Call, InnerCall
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.normalization import eps_of
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers, lowers_mask, mask_lowering_of
 from spec_compiler.lowering.weights import Rule, under
 from spec_compiler.nn import normalization as nn_normalization
@@ -28,7 +28,7 @@ def rms_normalization(layer: RMSNormalization, call: Call, x: Proxy) -> Any:
 
 @lowers(UnitNormalization)
 def unit_normalization(layer: UnitNormalization, call: Call, x: Proxy) -> Any:
-    axes = tuple(call.axis(axis) for axis in layer.axes)
+    axes: Any = tuple(call.axis(axis) for axis in layer.axes)
     return F.normalize(x, dim=axes[0] if len(axes) == 1 else axes)
 
 

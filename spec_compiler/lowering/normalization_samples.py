@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
-from torch.fx import Proxy
 
 from spec_compiler.lowering.call import Call, over_last
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.normalization import affine_kwargs, eps_of
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import normalization as nn_normalization
@@ -39,7 +39,7 @@ def layer_normalization(layer: LayerNormalization, call: Call, x: Proxy) -> Any:
     return call.module(ModuleExpr(nn.LayerNorm, size, eps=eps_of(layer), **kwargs), rules)(x)
 
 
-def _in_one_row(layer: LayerNormalization, call: Call, x: Proxy, dims: tuple[int | None, ...]) -> Proxy:
+def _in_one_row(layer: LayerNormalization, call: Call, x: Proxy, dims: tuple[int | None, ...]) -> Any:
     """Layer normalization over the last axes of `x`, of lengths `dims`, as over one."""
     size = product(dims) or 0
     expr = ModuleExpr(nn_normalization.AxisLayerNorm, (size,), (-1,), eps=eps_of(layer), **affine_kwargs(layer))

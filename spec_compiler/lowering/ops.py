@@ -6,11 +6,10 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from torch.fx import Proxy
-
 from spec_compiler.ir import Value
 from spec_compiler.lowering.call import Call
 from spec_compiler.lowering.ops_call import OpCall, find
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.specs.layers.ops import OpSpec
 from spec_compiler.specs.layers.ops_table import FAMILIES, called

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering
 from spec_compiler.lowering.ops_elementwise import unary, unary_of_floats
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.nn.activations import sparse_plus, sparse_sigmoid, sparsemax
 
 lower_each({"Relu": F.relu, "Relu6": F.relu6, "HardTanh": F.hardtanh}, unary)

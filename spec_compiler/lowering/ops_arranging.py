@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.ops_call import OpCall, lowering
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.nn.ops import mirrored
 from spec_compiler.specs.layers.ops_arranging import padding_of
 from spec_compiler.specs.layers.ops_types import Array, axes_in

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
-from torch.fx import Proxy
 
 from spec_compiler.ir import Value
 from spec_compiler.lowering.call import Call
 from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.proxy import Proxy, node_of
 from spec_compiler.nn.ops import Constant
 from spec_compiler.specs.layers.ops import OpSpec
 from spec_compiler.specs.layers.ops_types import Array
@@ -100,13 +100,13 @@ class OpCall:
 
     def typed(self, x: Proxy, of: TensorType) -> Proxy:
         """`x`, remembered to be of that type."""
-        self._types[x.node] = of
+        self._types[node_of(x)] = of
         return x
 
     def type(self, x: Any) -> TensorType:
         """Type of a tensor, a constant, or a number."""
         if isinstance(x, Proxy):
-            return self._types[x.node]
+            return self._types[node_of(x)]
         if isinstance(x, Array):
             return TensorType(x.shape, x.dtype)
         return TensorType((), "bool" if isinstance(x, bool) else "int" if isinstance(x, int) else "float")
@@ -124,7 +124,7 @@ class OpCall:
             whole = torch.tensor(values, dtype=torch.float64).reshape((1,) * (rank - len(shape)) + shape)
             values = whole.permute(0, rank - 1, *range(1, rank - 1)).tolist()
             shape = (1,) * (rank - len(shape)) + shape
-        dtype = {} if array.dtype == "float32" else {"dtype": torch_dtype(array.dtype)}
+        dtype: dict[str, Any] = {} if array.dtype == "float32" else {"dtype": torch_dtype(array.dtype)}
         expr = ModuleExpr(Constant, _listed(values), **dtype)
         _, _, number = self.call.node.name.rpartition("#")
         name = "_".join(
@@ -138,7 +138,7 @@ class OpCall:
         if isinstance(x, Proxy):
             return x
         of = dtype or self.type(like).dtype
-        stated = {} if of == self.type(like).dtype else {"dtype": torch_dtype(of)}
+        stated: dict[str, Any] = {} if of == self.type(like).dtype else {"dtype": torch_dtype(of)}
         return self.typed(like.new_full((), x, **stated), TensorType((), of))
 
     # Where torch has what Keras speaks of.
@@ -192,7 +192,11 @@ class OpCall:
         given = function(*map(self.meta, xs)).dtype
         return y if given == torch_dtype(wanted) else y.to(torch_dtype(wanted))
 
-    def parts(self, found: Proxy) -> Any:
+    def stated_dtype(self, x: Proxy) -> dict[str, Any]:
+        """The output's dtype as an argument, where it is not that of `x`."""
+        return {} if self.type(x).dtype == self.dtype else {"dtype": torch_dtype(self.dtype)}
+
+    def parts(self, found: Any) -> Any:
         """As many proxies as the operation has outputs, of a tuple of them."""
         return found[0] if len(self.outputs) == 1 else self.call.outputs(found)
 

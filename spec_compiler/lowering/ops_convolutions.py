@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.call import permuted
-from spec_compiler.lowering.conv import compact, differing, kernel_axes, padded
+from spec_compiler.lowering.conv import compact, kernel_axes, padded
+from spec_compiler.lowering.expressions import differing
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowering_of
 from spec_compiler.specs.layers.conv import effective_dilation
 from spec_compiler.specs.layers.ops_convolutions import each, pooling_layer, spatial, transposed_layer

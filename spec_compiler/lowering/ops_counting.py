@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.fx import Proxy
 
+from spec_compiler.lowering.expressions import differing
 from spec_compiler.lowering.ops_call import OpCall, lowering
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.nn.ops_counting import bincount, unique
 from spec_compiler.specs.layers.ops_types import array_of
 
@@ -37,5 +38,4 @@ def Unique(
         "index": (return_index, False), "inverse": (return_inverse, False), "counts": (return_counts, False),
         "dim": (axis, None), "size": (size, None), "fill": (fill_value or 0, 0),
     }  # fmt: skip
-    kwargs = {key: value for key, (value, default) in stated.items() if value != default}
-    return op.parts(op.call.function(unique, x, **kwargs))
+    return op.parts(op.call.function(unique, x, **differing(stated)))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch.fx import Proxy
-
 from spec_compiler.lowering.ops_call import OpCall, lowering
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.specs.layers.ops_einops import arrangement
 
 

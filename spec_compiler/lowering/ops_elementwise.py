@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.fx import Proxy
 
+from spec_compiler.lowering.expressions import differing
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.specs.layers.ops_types import together
 
 # Functions of one number.
@@ -61,7 +62,7 @@ def Square(op: OpCall, x: Proxy) -> Any:
 
 @lowering
 def Round(op: OpCall, x: Proxy, *, decimals: int) -> Any:
-    stated = {"decimals": decimals} if decimals else {}
+    stated = differing({"decimals": (decimals, 0)})
     return op.run(lambda x: torch.round(x, **stated), op.as_float(x))
 
 
@@ -70,7 +71,7 @@ def NanToNum(op: OpCall, x: Proxy, **settings: float | None) -> Any:
     if "float" not in op.dtype:
         return x
     defaults = {"nan": 0.0, "posinf": None, "neginf": None}
-    return torch.nan_to_num(x, **{key: value for key, value in settings.items() if value != defaults[key]})
+    return torch.nan_to_num(x, **differing({key: (value, defaults[key]) for key, value in settings.items()}))
 
 
 @lowering
@@ -222,7 +223,7 @@ def DivideNoNan(op: OpCall, x1: Any, x2: Any) -> Any:
         return op.run(operator.truediv, x1, x2) if x2 else op.cast(x1, op.dtype) * 0
     x1, x2 = op.meeting(op.dtype, x1, op.cast(x2, op.dtype))
     # Divided by 1 where nothing is divided, so that no gradient is lost to 0 / 0.
-    return torch.where(x2 == 0, 0.0, x1 / torch.where(x2 == 0, 1.0, x2))  # type: ignore[call-overload]
+    return torch.where(x2 == 0, 0.0, x1 / torch.where(x2 == 0, 1.0, x2))
 
 
 @lowering
@@ -255,15 +256,15 @@ def AllClose(op: OpCall, x1: Proxy, x2: Proxy, *, rtol: float, atol: float, equa
 def _close(dtype: str, x1: Proxy, x2: Proxy, rtol: float, atol: float, equal_nan: bool) -> Any:
     if "float" not in dtype:
         return x1 == x2
-    stated = {"rtol": (rtol, 1e-5), "atol": (atol, 1e-8), "equal_nan": (equal_nan, False)}
-    return torch.isclose(x1, x2, **{key: value for key, (value, default) in stated.items() if value != default})
+    stated = differing({"rtol": (rtol, 1e-5), "atol": (atol, 1e-8), "equal_nan": (equal_nan, False)})
+    return torch.isclose(x1, x2, **stated)
 
 
 @lowering
 def IsIn(op: OpCall, x1: Proxy, x2: Proxy, *, assume_unique: bool, invert: bool) -> Any:
     dtype = together(*_types(op, x1, x2))
     dtype = "int32" if dtype == "bool" else dtype
-    stated = {key: True for key, value in (("assume_unique", assume_unique), ("invert", invert)) if value}
+    stated = differing({"assume_unique": (assume_unique, False), "invert": (invert, False)})
     return torch.isin(op.cast(x1, dtype), op.cast(x2, dtype), **stated)
 
 
@@ -276,7 +277,7 @@ def Where(op: OpCall, condition: Proxy, x1: Any, x2: Any) -> Any:
 def Select(op: OpCall, condlist: list[Proxy], choicelist: list[Proxy], default: Any) -> Any:
     found = default
     for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
-        found = torch.where(op.cast(condition, "bool"), op.cast(choice, op.dtype), found)  # type: ignore[call-overload]
+        found = torch.where(op.cast(condition, "bool"), op.cast(choice, op.dtype), found)
     return found
 
 
@@ -333,7 +334,7 @@ def View(op: OpCall, x: Proxy, *, dtype: str | None) -> Any:
 
 
 def _like(op: OpCall, function: Callable[..., Any], x: Proxy, *, dtype: str | None) -> Any:
-    return function(x, **({} if op.type(x).dtype == op.dtype else {"dtype": torch_dtype(op.dtype)}))
+    return function(x, **op.stated_dtype(x))
 
 
 # What is in memory that was not written to is not to be relied upon: zeros.
@@ -344,4 +345,4 @@ lower_each({"OnesLike": torch.ones_like, "ZerosLike": torch.zeros_like, "EmptyLi
 def FullLike(op: OpCall, x: Proxy, fill_value: Any, *, dtype: str | None) -> Any:
     if isinstance(fill_value, Proxy):
         return op.cast(fill_value, op.dtype).expand(x.size())
-    return torch.full_like(x, fill_value, **({} if op.type(x).dtype == op.dtype else {"dtype": torch_dtype(op.dtype)}))
+    return torch.full_like(x, fill_value, **op.stated_dtype(x))

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch.fx import Proxy
 
+from spec_compiler.lowering.expressions import differing
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.nn.ops import powers, spaced
 from spec_compiler.specs.layers.ops_types import floating
 
@@ -22,13 +23,12 @@ lower_each({"Tril": torch.tril, "Triu": torch.triu, "Diag": torch.diag}, _from_d
 
 @lowering
 def Diagflat(op: OpCall, x: Proxy, *, k: int) -> Any:
-    return torch.diagflat(x, **({"offset": k} if k else {}))
+    return torch.diagflat(x, **differing({"offset": (k, 0)}))
 
 
 @lowering
 def Diagonal(op: OpCall, x: Proxy, *, offset: int, axis1: int, axis2: int) -> Any:
-    stated = {"offset": (offset, 0), "dim1": (axis1, 0), "dim2": (axis2, 1)}
-    return torch.diagonal(x, **{key: value for key, (value, default) in stated.items() if value != default})
+    return torch.diagonal(x, **differing({"offset": (offset, 0), "dim1": (axis1, 0), "dim2": (axis2, 1)}))
 
 
 @lowering
@@ -49,7 +49,8 @@ def Meshgrid(op: OpCall, *x: Proxy, indexing: str) -> Any:
         # torch's meshgrid wants one dtype.
         places = [1, 0, *range(2, len(rows))] if indexing == "xy" else range(len(rows))
         before = [(slice(None), *[None] * (len(rows) - 1 - place)) for place in places]
-        return op.parts(torch.broadcast_tensors(*(row[key] for row, key in zip(rows, before, strict=True))))
+        spread = [row[key] for row, key in zip(rows, before, strict=True)]
+        return op.parts(torch.broadcast_tensors(*spread))  # type: ignore[no-untyped-call]
     return op.parts(torch.meshgrid(*rows, indexing="ij" if len(rows) == 1 else indexing))
 
 
@@ -71,7 +72,7 @@ def _ends(op: OpCall, start: Any, stop: Any) -> tuple[Any, Any, str]:
 
 
 def _spaced(op: OpCall, start: Any, stop: Any, num: int, endpoint: bool) -> Any:
-    return op.call.function(spaced, start, stop, num, **({} if endpoint else {"endpoint": False}))
+    return op.call.function(spaced, start, stop, num, **differing({"endpoint": (endpoint, True)}))
 
 
 def _as_stated(op: OpCall, y: Any, dtype: str) -> Any:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.call import permuted
 from spec_compiler.lowering.conv import padded
+from spec_compiler.lowering.expressions import differing
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype, with_constants
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.nn import ops_image as nn_image
 from spec_compiler.specs.layers.conv import effective_dilation
 from spec_compiler.specs.layers.ops_convolutions import each
@@ -65,10 +66,11 @@ def Resize(
     whole = of in ("float32", "float64")
     x = _batched(op, images if whole else op.cast(images, "float32"), data_format, True)
     height, width = (op.type(images).shape[axis] for axis in axes_of(data_format)[:2])
+    rows, columns = size
     if crop_to_aspect_ratio:
-        x = cropped(x, height or 0, width or 0, *size)
+        x = cropped(x, height or 0, width or 0, rows, columns)
     elif pad_to_aspect_ratio:
-        x = surrounded(x, height or 0, width or 0, *size, fill_value)
+        x = surrounded(x, height or 0, width or 0, rows, columns, fill_value)
     mode = {"nearest": "nearest-exact"}.get(interpolation, interpolation)
     smooth = {"antialias": True} if antialias and interpolation != "nearest" else {}
     y = F.interpolate(x, tuple(size), mode=mode, **smooth)
@@ -92,7 +94,7 @@ def surrounded(x: Any, height: int, width: int, target_height: int, target_width
     h = max(height, int(float(width * target_height) / target_width))
     w = max(width, int(float(height * target_width) / target_height))
     top, left = int(float(h - height) / 2), int(float(w - width) / 2)
-    return F.pad(x, (left, left, top, top), **({"value": fill} if fill else {}))
+    return F.pad(x, (left, left, top, top), **differing({"value": (fill or 0, 0)}))
 
 
 def _reading(interpolation: str, fill_value: float, fill_mode: str = "constant") -> dict[str, Any]:
@@ -101,7 +103,7 @@ def _reading(interpolation: str, fill_value: float, fill_mode: str = "constant")
         "fill_mode": (fill_mode, "constant"),
         "fill_value": (fill_value, 0),
     }
-    return {key: value for key, (value, default) in stated.items() if value != default}
+    return differing(stated)
 
 
 @lowering
@@ -179,7 +181,7 @@ def PadImages(op: OpCall, images: Proxy, *, data_format: str | None, **settings:
 @lowering
 def CropImages(op: OpCall, images: Proxy, *, data_format: str | None, **settings: Any) -> Any:
     (top, bottom), (left, right) = _edges(op, images, data_format, -1, "cropping", settings)
-    key = [slice(a or None, -b or None) for a, b in ((top, bottom), (left, right))]
+    key: list[Any] = [slice(a or None, -b or None) for a, b in ((top, bottom), (left, right))]
     return images[(..., *key) if data_format == "channels_first" else (..., *key, slice(None))]
 
 

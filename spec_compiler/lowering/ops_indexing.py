@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.fx import Proxy
 
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype, with_constants
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.nn.ops import one_hot, scattered, segment_reduce, sliced, updated, updated_slice
 from spec_compiler.specs.layers.ops_indexing import key_of
 from spec_compiler.specs.layers.ops_types import Array, numbers_in
@@ -23,8 +23,7 @@ with_constants("Take.indices TakeAlongAxis.indices Slice.start_indices SliceUpda
 @lowering
 def GetItem(op: OpCall, x: Proxy, key: Any) -> Any:
     shape = op.type(x).shape
-    entries = key_of(key, len(shape))
-    x, entries = _forwards(x, shape, entries)
+    x, entries = _forwards(x, shape, key_of(key, len(shape)))
     used = list(entries)
     while used and used[-1] == slice(None):
         used.pop()

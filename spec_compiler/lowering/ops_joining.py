@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.fx import Proxy
 
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering
+from spec_compiler.lowering.proxy import Proxy
 
 
 def _alike(op: OpCall, xs: list[Proxy]) -> list[Proxy]:
     return [op.cast(x, op.dtype) for x in xs]
 
 
-def _dim(axis: int) -> dict[str, int]:
+def _dim(axis: int) -> dict[str, Any]:
     return {"dim": axis} if axis else {}
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.fx import Proxy
 from torch.nn import functional as F
 
+from spec_compiler.lowering.expressions import differing
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype
 from spec_compiler.lowering.ops_reductions import dims_of
+from spec_compiler.lowering.proxy import Proxy
 
 
 def _of_matrix(op: OpCall, function: Callable[..., Any], x: Proxy) -> Any:
@@ -96,12 +97,12 @@ def Normalize(op: OpCall, x: Proxy, *, axis: Any, order: int, epsilon: float | N
     dim: Any = dims[0] if len(dims) == 1 else dims
     # Over several axes, 2 is the root of the sum of squares, 1 the norm of matrices.
     if order == 2 or len(dims) == 1:
-        return F.normalize(x, dim=dim, eps=eps, **({} if order == 2 else {"p": order}))
+        return F.normalize(x, dim=dim, eps=eps, **differing({"p": (order, 2)}))
     return x / torch.linalg.norm(x, order, dim, keepdim=True).clamp(min=eps)
 
 
 @lowering
 def Trace(op: OpCall, x: Proxy, *, offset: int, axis1: int, axis2: int) -> Any:
-    stated = {"offset": (offset, 0), "dim1": (axis1, 0), "dim2": (axis2, 1)}
-    diagonal = torch.diagonal(x, **{key: value for key, (value, default) in stated.items() if value != default})
-    return diagonal.sum(-1, **({} if "float" in op.dtype else {"dtype": torch_dtype(op.dtype)}))
+    diagonal = torch.diagonal(x, **differing({"offset": (offset, 0), "dim1": (axis1, 0), "dim2": (axis2, 1)}))
+    dtype = None if "float" in op.dtype else torch_dtype(op.dtype)
+    return diagonal.sum(-1, **op.call.given(dtype=dtype))

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.fx import Proxy
 from torch.nn import functional as F
 
+from spec_compiler.lowering.expressions import differing
 from spec_compiler.lowering.ops_call import OpCall, lowering, torch_dtype
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.nn.ops_nn import ctc_beam_decode, ctc_greedy_decode
 from spec_compiler.specs.layers.ops_types import axes_in
 
@@ -57,7 +58,7 @@ def CTCLoss(
     op: OpCall, target: Proxy, output: Proxy, target_length: Proxy, output_length: Proxy, *, mask_index: int
 ) -> Any:
     scores = F.log_softmax(op.cast(output, op.dtype).transpose(0, 1), dim=-1)
-    blank = {"blank": mask_index} if mask_index else {}
+    blank = differing({"blank": (mask_index, 0)})
     return F.ctc_loss(scores, target, output_length, target_length, **blank, reduction="none")
 
 
@@ -71,8 +72,8 @@ def CTCDecode(
     if strategy == "beam_search":
         function = ctc_beam_decode
         stated = {"width": (beam_width, 100), "paths": (top_paths, 1), "blank": (mask_index, 0)}
-    kwargs = {key: value for key, (value, default) in stated.items() if value != default}
-    return op.call.outputs(op.call.function(function, op.cast(inputs, op.outputs[1].dtype), sequence_lengths, **kwargs))
+    scores = op.cast(inputs, op.outputs[1].dtype)
+    return op.call.outputs(op.call.function(function, scores, sequence_lengths, **differing(stated)))
 
 
 @lowering
@@ -123,7 +124,7 @@ def LayerNorm(
     x, gamma, beta = (op.cast(v, "float32") if half and v is not None else v for v in (x, gamma, beta))
     lengths = _last(op, x, axis)
     if lengths is not None and not rms_scaling:
-        y = F.layer_norm(x, lengths, **_given(weight=gamma, bias=beta), eps=eps)
+        y = F.layer_norm(x, lengths, **op.call.given(weight=gamma, bias=beta), eps=eps)
     else:
         dims = tuple(axes_in(axis, op.rank(x)))
         # "rms_scaling" leaves the mean in, and the offset out.
@@ -142,15 +143,11 @@ def RMSNorm(op: OpCall, x: Proxy, scale: Any, *, axis: Any, epsilon: float | Non
     x, scale = (op.cast(v, "float32") if half and v is not None else v for v in (x, scale))
     lengths = _last(op, x, axis)
     if lengths is not None:
-        y = F.rms_norm(x, lengths, **_given(weight=scale), eps=eps)
+        y = F.rms_norm(x, lengths, **op.call.given(weight=scale), eps=eps)
     else:
         y = x * torch.rsqrt(x.square().mean(tuple(axes_in(axis, op.rank(x))), keepdim=True) + eps)
         y = y if scale is None else y * _spread(op, x, scale, axis)
     return y.to(torch_dtype(op.dtype)) if half else y
-
-
-def _given(**kwargs: Any) -> dict[str, Any]:
-    return {key: value for key, value in kwargs.items() if value is not None}
 
 
 # Attention.
@@ -165,7 +162,7 @@ def DotProductAttention(
     q, k, v = (op.cast(x, op.dtype).transpose(1, 2) for x in (query, key, value))
     if None not in (heads, others) and heads != others:
         k, v = (x.repeat_interleave(heads // others, 1) for x in (k, v))  # type: ignore[operator]
-    stated: dict[str, Any] = _given(scale=scale)
+    stated: dict[str, Any] = op.call.given(scale=scale)
     if mask is not None:
         mask = op.cast(mask, "bool")
         mask = mask & _earlier(mask, query, key) if is_causal else mask
@@ -198,7 +195,7 @@ def _sizes(sizes: Any) -> Any:
 
 def _blocks(dilation: Any, padding: Any, stride: Any) -> dict[str, Any]:
     stated = {"dilation": (dilation, 1), "padding": (padding, 0), "stride": (stride, 1)}
-    return {key: _sizes(value) for key, (value, default) in stated.items() if value != default}
+    return {key: _sizes(value) for key, value in differing(stated).items()}
 
 
 @lowering
@@ -216,12 +213,12 @@ def DepthToSpace(op: OpCall, x: Proxy, *, block_size: int, data_format: str) -> 
     if data_format == "channels_first":
         return F.pixel_shuffle(x, block_size)
     # TensorFlow's order: the pixel of the block comes before the channel.
-    return x.unflatten(-1, (block_size, block_size, -1)).permute(0, 1, 3, 2, 4, 5).flatten(3, 4).flatten(1, 2)
+    return torch.unflatten(x, -1, (block_size, block_size, -1)).permute(0, 1, 3, 2, 4, 5).flatten(3, 4).flatten(1, 2)
 
 
 @lowering
 def SpaceToDepth(op: OpCall, x: Proxy, *, block_size: int, data_format: str) -> Any:
     if data_format == "channels_first":
         return F.pixel_unshuffle(x, block_size)
-    blocks = x.unflatten(2, (-1, block_size)).unflatten(1, (-1, block_size))
+    blocks = torch.unflatten(torch.unflatten(x, 2, (-1, block_size)), 1, (-1, block_size))
     return blocks.permute(0, 1, 3, 2, 4, 5).flatten(3)

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.call import unpacked
+from spec_compiler.lowering.expressions import differing
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.specs.layers.ops_products import contracted_axes
 
 
@@ -52,11 +53,12 @@ def Outer(op: OpCall, x1: Proxy, x2: Proxy) -> Any:
 @lowering
 def Cross(op: OpCall, x1: Proxy, x2: Proxy, *, axisa: int, axisb: int, axisc: int, axis: int | None) -> Any:
     dim = axisc if axis is None else axis
-    stated = {} if dim == -1 else {"dim": dim}
+    stated = differing({"dim": (dim, -1)})
     if op.rank(x1) != op.rank(x2):
         # torch stretches only what has as many axes.
         types = op.type(x1), op.type(x2)
-        x1, x2 = (op.typed(x, of) for x, of in zip(unpacked(torch.broadcast_tensors(x1, x2), 2), types, strict=True))
+        stretched = unpacked(torch.broadcast_tensors(x1, x2), 2)  # type: ignore[no-untyped-call]
+        x1, x2 = (op.typed(x, of) for x, of in zip(stretched, types, strict=True))
     return product(op, lambda a, b: torch.linalg.cross(a, b, **stated), x1, x2)
 
 
@@ -86,7 +88,7 @@ def Correlate(op: OpCall, x1: Proxy, x2: Proxy, *, mode: str) -> Any:
     n, m = op.type(x1).shape[0], op.type(x2).shape[0]
     assert m is not None
     shorter = n is not None and n < m
-    padding = {"padding": m - 1} if (mode != "valid" or shorter) and m > 1 else {}
+    padding = differing({"padding": (m - 1 if mode != "valid" or shorter else 0, 0)})
     y = F.conv1d(x1.view(1, 1, -1), x2.view(1, 1, -1), **padding).view(-1)
     if mode == "full":
         return y

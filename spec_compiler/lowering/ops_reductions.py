@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.fx import Proxy
 
+from spec_compiler.lowering.expressions import differing
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype, with_constants, wrap
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.nn.ops import corrcoef
 from spec_compiler.specs.layers.ops_types import Array, numbers_in
 from spec_compiler.specs.shapes import TensorType
@@ -27,7 +28,7 @@ def dims_of(op: OpCall, x: Proxy, axis: Any) -> tuple[int, ...]:
     return (dims,) if isinstance(dims, int) else tuple(dims)
 
 
-def _keep(keepdims: bool) -> dict[str, bool]:
+def _keep(keepdims: bool) -> dict[str, Any]:
     return {"keepdim": True} if keepdims else {}
 
 
@@ -84,7 +85,7 @@ def Ptp(op: OpCall, x: Proxy, *, axis: Any, keepdims: bool) -> Any:
 
 def _product(op: OpCall, x: Proxy, axis: Any, keepdims: bool) -> Any:
     dtype = op.dtype
-    stated = {} if op.type(x).dtype == dtype and "float" in dtype else {"dtype": torch_dtype(dtype)}
+    stated: dict[str, Any] = {} if op.type(x).dtype == dtype and "float" in dtype else {"dtype": torch_dtype(dtype)}
     if axis is None and not keepdims:
         return x.prod(**stated)
     # torch takes products along one axis at a time.
@@ -152,7 +153,7 @@ lower_each({"Argmax": "argmax", "Argmin": "argmin"}, place)
 
 
 def _filled(op: OpCall, x: Proxy, value: float) -> Proxy:
-    return op.typed(torch.where(torch.isnan(x), value, x), op.type(x))  # type: ignore[call-overload]
+    return op.typed(torch.where(torch.isnan(x), value, x), op.type(x))
 
 
 def _none(op: OpCall, x: Proxy, axis: Any, keepdims: bool) -> Any:
@@ -166,7 +167,7 @@ def nan_extreme(op: OpCall, function: tuple[str, float], x: Proxy, *, axis: Any,
     if "float" not in op.dtype:
         return method(op, name, x, axis=axis, keepdims=keepdims)
     y = method(op, name, _filled(op, x, least), axis=axis, keepdims=keepdims)
-    return torch.where(_none(op, x, axis, keepdims), float("nan"), y)  # type: ignore[call-overload]
+    return torch.where(_none(op, x, axis, keepdims), float("nan"), y)
 
 
 lower_each({"Nanmax": ("amax", float("-inf")), "Nanmin": ("amin", float("inf"))}, nan_extreme)
@@ -177,7 +178,7 @@ def nan_place(op: OpCall, function: tuple[str, float], x: Proxy, *, axis: Any, k
     if "float" not in op.type(x).dtype:
         return place(op, name, x, axis=axis, keepdims=keepdims)
     y = place(op, name, _filled(op, x, least), axis=axis, keepdims=keepdims)
-    return torch.where(_none(op, x, axis, keepdims), -1, y)  # type: ignore[call-overload]
+    return torch.where(_none(op, x, axis, keepdims), -1, y)
 
 
 lower_each({"Nanargmax": ("argmax", float("-inf")), "Nanargmin": ("argmin", float("inf"))}, nan_place)
@@ -193,7 +194,7 @@ def Nanvar(op: OpCall, x: Proxy, *, axis: Any, keepdims: bool) -> Any:
     x = op.as_float(x)
     args, kwargs = over(op, x, axis, True)
     # Where there is no number zero is squared, whose gradient is a number.
-    apart = torch.where(torch.isnan(x), 0.0, x - x.nanmean(*args, **kwargs)).square()  # type: ignore[call-overload]
+    apart = torch.where(torch.isnan(x), 0.0, x - x.nanmean(*args, **kwargs)).square()
     args, kwargs = over(op, x, axis, keepdims)
     return apart.sum(*args, **kwargs) / torch.isnan(x).logical_not().sum(*args, **kwargs)
 
@@ -308,14 +309,14 @@ lower_each({"Nancumsum": ("cumsum", 0.0), "Nancumprod": ("cumprod", 1.0)}, nan_r
 
 @lowering
 def Diff(op: OpCall, a: Proxy, *, n: int, axis: int) -> Any:
-    stated = {**({} if n == 1 else {"n": n}), **({} if axis == -1 else {"dim": axis})}
+    stated = differing({"n": (n, 1), "dim": (axis, -1)})
     return torch.diff(a, **stated) if n else a
 
 
 @lowering
 def Trapezoid(op: OpCall, y: Proxy, *, x: Any, dx: Any, axis: int) -> Any:
     y = op.as_float(y)
-    dim = {} if axis == -1 else {"dim": axis}
+    dim = differing({"dim": (axis, -1)})
     if x is not None:
         return torch.trapezoid(y, op.constant(Array(tuple(x), op.dtype)), **dim)
     return torch.trapezoid(y, **({} if dx == 1 else {"dx": dx}), **dim)
@@ -326,13 +327,15 @@ def Trapezoid(op: OpCall, y: Proxy, *, x: Any, dx: Any, axis: int) -> Any:
 
 @lowering
 def Sort(op: OpCall, x: Proxy, *, axis: int | None) -> Any:
-    return torch.sort(x.flatten() if axis is None else x, **({} if axis in (None, -1) else {"dim": axis})).values
+    return torch.sort(
+        x.flatten() if axis is None else x, **differing({"dim": (-1 if axis is None else axis, -1)})
+    ).values
 
 
 @lowering
 def Argsort(op: OpCall, x: Proxy, *, axis: int | None) -> Any:
     x = op.cast(x, "uint8") if op.type(x).dtype == "bool" else x
-    dim = {} if axis in (None, -1) else {"dim": axis}
+    dim = differing({"dim": (-1 if axis is None else axis, -1)})
     return torch.argsort(x.flatten() if axis is None else x, **dim, stable=True).to(torch.int32)
 
 
@@ -344,7 +347,7 @@ def Argpartition(op: OpCall, x: Proxy, *, kth: int, axis: int | None) -> Any:
 
 @lowering
 def TopK(op: OpCall, x: Proxy, *, k: int, sorted: bool) -> Any:
-    values, places = op.call.outputs(torch.topk(x, k, **({} if sorted else {"sorted": False})))
+    values, places = op.call.outputs(torch.topk(x, k, **differing({"sorted": (sorted, True)})))
     return values, places.to(torch.int32)
 
 
@@ -356,7 +359,7 @@ def InTopK(op: OpCall, targets: Proxy, predictions: Proxy, *, k: int) -> Any:
 
 @lowering
 def SearchSorted(op: OpCall, sorted_sequence: Proxy, values: Proxy, *, side: str) -> Any:
-    right = {} if side == "left" else {"right": True}
+    right = differing({"right": (side == "right", False)})
     return torch.searchsorted(sorted_sequence, values, out_int32=True, **right)
 
 
@@ -368,7 +371,7 @@ def Digitize(op: OpCall, x: Proxy, bins: Proxy) -> Any:
 
 @lowering
 def Histogram(op: OpCall, x: Proxy, *, bins: int, range: Any) -> Any:
-    return op.call.outputs(torch.histogram(x, bins, **({} if not range else {"range": tuple(range)})))
+    return op.call.outputs(torch.histogram(x, bins, **op.call.given(range=tuple(range) if range else None)))
 
 
 @lowering

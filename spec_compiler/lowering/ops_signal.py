@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.fx import Proxy
 
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.nn.ops_signal import istft, stft
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import nn
-from torch.fx import Proxy
 
 from spec_compiler.lowering.call import Call
-from spec_compiler.lowering.conv import compact, differing
-from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.conv import compact
+from spec_compiler.lowering.expressions import ModuleExpr, differing
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.nn import pooling as nn_pooling
 from spec_compiler.specs.layers.pooling import MaxPooling, Pooling

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
-from torch.fx import Proxy
 
 from spec_compiler.lowering.call import Call
 from spec_compiler.lowering.pooling import pool
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.nn import pooling as nn_pooling
 from spec_compiler.specs.layers.pooling_average import AveragePooling

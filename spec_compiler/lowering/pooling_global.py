@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.fx import Proxy
 
 from spec_compiler.lowering.call import Call
 from spec_compiler.lowering.conv import compact
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.specs.layers.pooling_global import GlobalAveragePooling, GlobalAveragePooling1D, GlobalMaxPooling
 
@@ -26,7 +26,7 @@ def masked_average(layer: GlobalAveragePooling1D, call: Call, x: Proxy) -> Any:
     (axis,) = layer.spatial_axes
     dim = call.axis(axis)
     weight = mask.unsqueeze(3 - dim)
-    kept = torch.where(weight, x, 0)  # type: ignore[call-overload]
+    kept = torch.where(weight, x, 0)
     return kept.sum(dim, **_keepdim(layer)) / weight.sum(dim, **_keepdim(layer))
 
 
@@ -39,5 +39,5 @@ def _axes(layer: GlobalAveragePooling | GlobalMaxPooling, call: Call) -> Any:
     return compact([call.axis(axis) for axis in layer.spatial_axes])
 
 
-def _keepdim(layer: GlobalAveragePooling | GlobalMaxPooling) -> dict[str, bool]:
+def _keepdim(layer: GlobalAveragePooling | GlobalMaxPooling) -> dict[str, Any]:
     return {"keepdim": True} if layer.keepdims else {}

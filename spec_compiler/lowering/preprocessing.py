@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.fx import Proxy
 
 from spec_compiler.lowering.call import Call, over_last
 from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import preprocessing as nn_preprocessing
 from spec_compiler.specs.initializers.constant import array_shape
 from spec_compiler.specs.layers.preprocessing import Normalization, Rescaling
+from spec_compiler.specs.shapes import require_dim
 
 
 @lowers(Rescaling)
@@ -32,7 +33,7 @@ def normalization(layer: Normalization, call: Call, x: Proxy) -> Any:
     if given == ():
         return _by_numbers(layer, x)
     axes = layer.places(call.shapes[0]) if given is None else layer.places(call.shapes[0])[-len(given) :]
-    lengths = given or tuple(call.shapes[0][axis] for axis in axes)
+    lengths = given or tuple(require_dim(call.shapes[0], axis, "Normalization") for axis in axes)
     if axes and call.several_ranks:
         return over_last(_by_arrays(layer, call, lengths, lengths), x, axes)
     first = axes[0] if axes else len(call.shapes[0])

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.activations import callable_of
 from spec_compiler.lowering.call import Call, named, unpacked
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.initializers import draw, initialize
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import recurrent as nn_recurrent
@@ -29,6 +29,7 @@ from spec_compiler.specs.layers.recurrent import (
     VectorSequence,
 )
 from spec_compiler.specs.layers.recurrent_cells import StackedRNNCells
+from spec_compiler.specs.shapes import require_dim
 
 MODULES: dict[type[BaseCell], tuple[type[nn.Module], type[nn.Module]]] = {
     LSTMCell: (nn_recurrent.LSTM, nn_recurrent.LSTMLoop),
@@ -125,7 +126,8 @@ def declared(call: Call, cell: BaseCell, n: int, name: str = "") -> Callable[...
 @lowers(BaseCell, StackedRNNCells)
 def cell_step(layer: BaseCell | StackedRNNCells, call: Call, x: Proxy, states: Any) -> tuple[Proxy, ...]:
     cells = list(layer.flat()) if isinstance(layer, StackedRNNCells) else [layer]
-    n, start, finals = call.shapes[0][-1], flat(states), []
+    n, start = require_dim(call.shapes[0], -1, type(layer).__name__), flat(states)
+    finals: list[Proxy] = []
     x = x.unsqueeze(1)
     for i, cell in enumerate(cells):
         own, start = start[: cell.states], start[cell.states :]
@@ -138,7 +140,10 @@ def cell_step(layer: BaseCell | StackedRNNCells, call: Call, x: Proxy, states: A
 def sequence(
     layer: VectorSequence, call: Call, x: Proxy, initial_state: Any = None, *states: Proxy
 ) -> Proxy | tuple[Proxy, ...]:
-    cells, sizes = layer.cells, [call.shapes[0][-1], *(cell.units for cell in layer.cells)]
+    cells, sizes = (
+        layer.cells,
+        [require_dim(call.shapes[0], -1, type(layer).__name__), *(cell.units for cell in layer.cells)],
+    )
     names = [f"cell_{i}" if len(cells) > 1 else "" for i in range(len(cells))]
     runs = [declared(call, *each) for each in zip(cells, sizes, names, strict=False)]
     mask = steps_mask(call)

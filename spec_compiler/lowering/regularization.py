@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import nn
-from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.call import Call
 from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.nn import regularization as nn_regularization
 from spec_compiler.specs.layers.regularization import (

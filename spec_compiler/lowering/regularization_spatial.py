@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
-from torch.fx import Proxy
 from torch.nn import functional as F
 
 from spec_compiler.lowering.call import Call
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.regularization import stock
 from spec_compiler.lowering.table import lowers
 from spec_compiler.specs.layers.regularization_spatial import SpatialDropout

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from torch.fx import Proxy
-
 from spec_compiler.lowering.call import Call
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.specs.layers.reshaping import Permute, RepeatVector, Reshape
 from spec_compiler.specs.shapes import product
@@ -13,8 +12,9 @@ from spec_compiler.specs.shapes import product
 @lowers(Reshape)
 def reshape(layer: Reshape, call: Call, x: Proxy) -> Proxy:
     shape = call.output_shapes[0][1:]
-    if product(call.shapes[0][1:]) is not None and None not in shape:
-        return x.reshape(-1, *shape)
+    lengths = [n for n in shape if n is not None]
+    if product(call.shapes[0][1:]) is not None and len(lengths) == len(shape):
+        return x.reshape(-1, *lengths)
     # The samples' size is not known beforehand, so the batch's length must be said: -1 would take from other samples.
     return x.reshape(x.size(0), *(-1 if n is None else n for n in shape))
 

@@ -10,12 +10,11 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.fx
 from torch import nn
-from torch.fx import Proxy
 from torch.fx.proxy import GraphAppendingTracer
 
 from spec_compiler.diagnostics import UNSUPPORTED, Diagnostic, SpecError
@@ -23,6 +22,7 @@ from spec_compiler.ir import Graph, Node, Value, map_values, values_in
 from spec_compiler.lowering.call import Call, permuted, unpacked
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.names import ATTRIBUTES, READ_IN_CODE, Names, class_name, identifier
+from spec_compiler.lowering.proxy import Proxy, node_of
 from spec_compiler.lowering.regularizers import penalty
 from spec_compiler.lowering.table import lowering_of, mask_lowering_of
 from spec_compiler.lowering.weights import Rule
@@ -165,7 +165,7 @@ class GraphLowering:
         if self.for_training:
             masks = [self.mask(value.mask) for value in values_in(self.graph.outputs)]
             outputs = (outputs, masks, self.penalties)
-        self.fx_graph.output(torch.fx.node.map_aggregate(outputs, lambda p: p.node if isinstance(p, Proxy) else p))
+        self.fx_graph.output(torch.fx.node.map_aggregate(outputs, lambda p: node_of(p) if isinstance(p, Proxy) else p))
         self._drop_unused_outputs()
         return LoweredGraph(self.graph, self.fx_graph, self.modules, self.layers, len(self.penalties))
 
@@ -176,7 +176,8 @@ class GraphLowering:
 
     def _placeholder(self, name: str, optional: bool = False) -> Proxy:
         default = (None,) if optional else ()
-        return self.tracer.create_proxy("placeholder", self._arguments.fresh(identifier(name)), default, {})
+        name = self._arguments.fresh(identifier(name))
+        return cast(Proxy, self.tracer.create_proxy("placeholder", name, default, {}))
 
     def _lower(self, node: Node) -> None:
         self.tracer.layer = node.name
@@ -220,8 +221,8 @@ class GraphLowering:
         if not isinstance(node.layer, ModelSpec):
             return self._at_every_step(node, body, target, args[0], more)
         given = zip(node.inputs, node.masks, body.inputs, strict=True)
-        args += [self._mask_given(value, mask) for value, mask, inner in given if inner.mask is inner]
-        result: Any = self.tracer.create_proxy("call_module", target, tuple(args), {})
+        given_masks = [self._mask_given(value, mask) for value, mask, inner in given if inner.mask is inner]
+        result: Any = self.tracer.create_proxy("call_module", target, (*args, *given_masks), {})
         masks: Any = [None] * len(node.outputs)
         if more:
             result, masks, inner_penalties = result[0], result[1], result[2]

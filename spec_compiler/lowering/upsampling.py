@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
-from torch.fx import Proxy
 
 from spec_compiler.lowering.call import Call
 from spec_compiler.lowering.conv import compact
 from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.specs.layers.upsampling import UpSampling
 

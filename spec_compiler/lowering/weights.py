@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 
@@ -47,7 +48,7 @@ class Rule:
 
 
 def _reorder(value: Tensor, order: tuple[int, ...]) -> Tensor:
-    blocks = value.unflatten(-1, (len(order), -1))
+    blocks = torch.unflatten(value, -1, (len(order), -1))
     return blocks[..., list(order), :].flatten(-2)
 
 

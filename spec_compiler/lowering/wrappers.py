@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.fx import Proxy
 
 from spec_compiler.lowering.call import Call, named
+from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.recurrent import flat, steps_mask
 from spec_compiler.lowering.table import lowers
 from spec_compiler.specs.layers.wrappers import Bidirectional, TimeDistributed, halves
@@ -27,8 +27,8 @@ def bidirectional(
     kept: list[Proxy] = []
     if layer.layer.return_state:
         (there, *kept), (back, *more) = there, back
-        for direction, states in (("forward", kept), ("backward", more)):
-            for state, letter in zip(states, "hc", strict=False):
+        for direction, final in (("forward", kept), ("backward", more)):
+            for state, letter in zip(final, "hc", strict=False):
                 named(state, f"{direction}_{letter}")
         kept += more
     there, back = named(there, "forward"), named(back, "backward")
@@ -54,7 +54,7 @@ def merged(layer: Bidirectional, there: Proxy, back: Proxy) -> tuple[Proxy, ...]
 
 
 @lowers(TimeDistributed)
-def time_distributed(layer: TimeDistributed, call: Call, x: Proxy) -> Proxy:
+def time_distributed(layer: TimeDistributed, call: Call, x: Proxy) -> Any:
     batch, steps, *rest = call.shapes[0]
     folded = None if batch is None or steps is None else batch * steps
     y = call.inlined(layer.layer, x.flatten(0, 1), (folded, *rest))
