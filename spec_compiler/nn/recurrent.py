@@ -256,7 +256,7 @@ class GRULoop(GRU):
                 new = torch.addcmul(n, r, *with_state(bias_n, h, weight_n, keep_n))
             else:
                 (new,) = with_state(n, r * h, weight_n, keep_n)
-            h = torch.lerp(self.activation(new), h, z)
+            h = torch.addcmul(z * h, 1 - z, self.activation(new))
             outputs.append(h)
         return torch.stack(outputs, dim=1), h
 
