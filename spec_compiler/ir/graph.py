@@ -27,6 +27,8 @@ class Value:
     """Batch axis first, None where unknown; None as a whole where nothing is known before the first batch."""
     dtype: str = "float32"
     mask: Value | None = None
+    mask_shape: Shape | None = None
+    """Shape of the mask that the value makes, where it is its own."""
     layout: Layout = "keras"
     """The physical order of axes; `channels_first` when the last axis has moved behind the batch axis."""
 

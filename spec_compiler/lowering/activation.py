@@ -31,10 +31,8 @@ def softmax(layer: Softmax, call: Call, x: Proxy) -> Any:
         return call.activate(layer, x)
     explicit = call.node.kwargs.get("mask")
     if isinstance(explicit, Value):
-        if explicit.dtype != "bool":
-            mask = mask > 0.5
-        if call.channels_first:
-            mask = mask.movedim(-1, 1)
+        mask = call.proxy(explicit)
+        mask = mask if explicit.dtype == "bool" else mask > 0.5
     else:
         # A mask that came with the input says which steps count, and has no axis of features.
         mask = mask.unsqueeze(call.axis(-1))

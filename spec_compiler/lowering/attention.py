@@ -117,13 +117,14 @@ class Heads:
     def masks(self, explicit: dict[str, Proxy | None], attention_mask: Proxy | None) -> list[Any]:
         """Every mask but the causal one, as it meets the scores: (batch, *others, heads, steps, steps)."""
         own = dict(zip(map(id, self.call.node.inputs), self.call.masks, strict=True))
+        ranks = dict(zip(map(id, self.call.node.inputs), self.call.mask_ranks, strict=True))
         found = []
         for name, mask in explicit.items():
             if mask is not None and not (name == "query" and isinstance(self.layer, MultiHeadAttention)):
                 stated = self.given[f"{name}_mask"]
                 found.append(self.placed(_bool(mask, stated.dtype), len(stated.shape), name))
             elif name in self.named and own[id(self.given[name])] is not None:
-                found.append(self.placed(own[id(self.given[name])], self.rank - 1, name))
+                found.append(self.placed(own[id(self.given[name])], ranks[id(self.given[name])], name))
         if attention_mask is not None:
             stated = self.given["attention_mask"]
             found.append(self.aligned(_bool(attention_mask, stated.dtype), len(stated.shape)))

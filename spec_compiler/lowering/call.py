@@ -42,8 +42,20 @@ class Call:
 
     @property
     def masks(self) -> list[Proxy | None]:
-        """Each input's mask, or None; an explicit `mask=` of the call stands for the first."""
-        return [self._lowering.mask(mask) for mask in self.node.masks]
+        """Each input's mask, booleans, or None; an explicit `mask=` of the call stands for the first."""
+        return [self._boolean(mask) for mask in self.node.masks]
+
+    @property
+    def mask_ranks(self) -> list[int]:
+        """How many axes each input's mask has; 0 where there is none."""
+        shapes = [mask and (mask.mask_shape if mask.mask is mask else mask.shape) for mask in self.node.masks]
+        return [len(shape or ()) for shape in shapes]
+
+    def _boolean(self, mask: Value | None) -> Proxy | None:
+        found = self._lowering.mask(mask)
+        if mask is None or found is None or mask.mask is mask or mask.dtype == "bool":
+            return found
+        return found.bool()
 
     @property
     def mask(self) -> Proxy | None:
@@ -161,9 +173,9 @@ class Call:
         """
         return InnerCall(self, layer, name, shape, mask, kwargs).lower(x)
 
-    def inlined(self, layer: LayerSpec, x: Proxy, shape: Shape) -> Any:
+    def inlined(self, layer: LayerSpec, x: Proxy, shape: Shape, mask: Proxy | None = None) -> Any:
         """The same in the outer layer's place: in its dtype, and without a penalty on the outputs."""
-        return InnerCall(self, layer, "", shape, None, {}, self.compute_dtype).lower(x)
+        return InnerCall(self, layer, "", shape, mask, {}, self.compute_dtype).lower(x)
 
     def proxy(self, value: Value) -> Proxy:
         """One of the call's inputs, in the order of axes that they come in."""
@@ -250,6 +262,15 @@ class InnerCall(Call):
     @property
     def masks(self) -> list[Proxy | None]:
         return [self.node.kwargs.get("mask")]
+
+    @property
+    def mask_ranks(self) -> list[int]:
+        # A layer in the outer one's place runs at every step, so that the axis of the steps is gone.
+        return [0 if self.masks[0] is None else self.outer.mask_ranks[0] - self.in_place]
+
+    @property
+    def ever_masked(self) -> bool:
+        return self.outer.ever_masked
 
     def place(self, expr: ModuleExpr, rules: Sequence[Rule], name: str) -> Callable[..., Any]:
         if self.name:

@@ -109,8 +109,11 @@ def concatenate(layer: Concatenate, call: Call, inputs: list[Proxy]) -> Any:
 
 @lowers_mask(Concatenate)
 def concatenate_mask(layer: Concatenate, call: Call, inputs: list[Proxy]) -> Any:
-    masks = call.masks
     rank = len(call.shapes[0])
+    masks = [
+        mask.any(-1) if mask is not None and own == rank else mask
+        for mask, own in zip(call.masks, call.mask_ranks, strict=True)
+    ]
     along_features = layer.axis % rank == rank - 1
     if along_features and layer.keras2_masks:
         return all_of(masks)

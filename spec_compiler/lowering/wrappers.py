@@ -9,7 +9,7 @@ import torch
 from spec_compiler.lowering.call import Call, named
 from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.recurrent import flat, steps_mask
-from spec_compiler.lowering.table import lowers
+from spec_compiler.lowering.table import lowers, lowers_mask
 from spec_compiler.specs.layers.wrappers import Bidirectional, TimeDistributed, halves
 
 
@@ -57,5 +57,13 @@ def merged(layer: Bidirectional, there: Proxy, back: Proxy) -> tuple[Proxy, ...]
 def time_distributed(layer: TimeDistributed, call: Call, x: Proxy) -> Any:
     batch, steps, *rest = call.shapes[0]
     folded = None if batch is None or steps is None else batch * steps
-    y = call.inlined(layer.layer, x.flatten(0, 1), (folded, *rest))
+    reads = call.mask is not None and layer.mask_axes(call.shapes[0], 0, call.mask_ranks[0]) is not None
+    mask = call.mask.flatten(0, 1) if reads else None
+    y = call.inlined(layer.layer, x.flatten(0, 1), (folded, *rest), mask)
     return y.unflatten(0, (-1, steps if steps is not None else x.shape[1]))
+
+
+@lowers_mask(TimeDistributed)
+def time_distributed_mask(layer: TimeDistributed, call: Call, x: Proxy) -> Any:
+    mask = call.mask
+    return mask.flatten(2).any(-1) if call.mask_ranks[0] > 2 else mask  # type: ignore[union-attr]

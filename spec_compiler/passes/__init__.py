@@ -6,6 +6,7 @@ from spec_compiler.diagnostics import Reporter
 from spec_compiler.ir import Graph, build_graph
 from spec_compiler.passes.assign_layout import assign_layout
 from spec_compiler.passes.check_budget import Budget, check_budget
+from spec_compiler.passes.check_masks import check_masks
 from spec_compiler.passes.infer_shapes import infer_shapes
 from spec_compiler.passes.propagate_masks import propagate_masks
 from spec_compiler.passes.verify import verify
@@ -24,5 +25,5 @@ def check(spec: ModelSpec, reporter: Reporter, budget: Budget = BUDGET) -> Graph
     check_budget(graph, reporter, budget)
     if reporter.error_count > faults:
         return None
-    propagate_masks(graph, reporter)
+    check_masks(propagate_masks(graph), reporter)
     return None if reporter.error_count > faults else verify(assign_layout(graph))

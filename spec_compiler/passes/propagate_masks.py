@@ -9,34 +9,14 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from spec_compiler.diagnostics import BAD_RANK, Reporter
 from spec_compiler.ir import Graph, Node, values_in
 from spec_compiler.specs.model import ModelSpec
 
 
-def propagate_masks(graph: Graph, reporter: Reporter) -> Graph:
+def propagate_masks(graph: Graph) -> Graph:
     """`graph` with masks as edges. Inputs keep the masks they came with, from the call of a nested model."""
     _propagate(graph)
-    _check_ranks(graph, reporter)
     return graph
-
-
-def _check_ranks(graph: Graph, reporter: Reporter) -> None:
-    """Report the layers whose first input bears a mask of more axes, or fewer, than they can follow."""
-    for node in graph.nodes:
-        layer, mask = node.layer, next(iter(node.masks), None)
-        if node.body is not None:
-            _check_ranks(node.body, reporter)
-        elif layer.mask_rank is not None and mask is not None and mask.shape is not None:
-            # A layer that makes a mask says of each place along all axes but the last whether it counts.
-            rank = len(mask.shape) - 1 if mask.mask is mask else len(mask.shape)
-            if rank != layer.mask_rank:
-                message = (
-                    f"layer '{layer.name}' follows a mask of rank {layer.mask_rank}, and that of its input has {rank}"
-                )
-                reporter.report(
-                    BAD_RANK, message, layer.path, help="mask whole steps, before they have axes of their own"
-                )
 
 
 def _propagate(graph: Graph) -> None:

@@ -153,9 +153,6 @@ class LayerSpec(SpecObject):
     supports_masking: ClassVar[bool] = False
     """Whether a mask that comes in goes out again, as Keras's attribute of that name says."""
 
-    mask_rank: ClassVar[int | None] = None
-    """How many axes a mask of the first input has, batch axis included; None: any number."""
-
     takes_list: ClassVar[bool] = False
     """Whether several inputs come as one list (merging layers), not as positional arguments."""
 
@@ -248,6 +245,20 @@ class LayerSpec(SpecObject):
     def output_regularizer(self) -> "Regularizer | None":
         """The penalty on the outputs, added to the loss."""
         return getattr(self, "activity_regularizer", None)
+
+    def mask_axes(self, x: Shape, index: int, rank: int) -> Shape | None:
+        """The shape that a mask of the input `index`, which has shape `x`, must have; None: the layer does not read it.
+
+        `rank` is the mask's number of axes, for layers that follow masks of several.
+        """
+        return None
+
+    def computed_mask(self, inputs: list[Shape], masks: list[Shape | None]) -> Shape:
+        """Shape of the mask that the layer makes, where `output_mask` says `computed`, from its inputs' shapes and masks'.
+
+        Raises ShapeError where the masks cannot meet.
+        """
+        return inputs[0][:-1]
 
     @property
     def masked_outputs(self) -> int:

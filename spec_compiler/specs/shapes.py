@@ -118,6 +118,11 @@ def merged(a: int | None, b: int | None) -> int | None:
     return a
 
 
+def agree(a: Shape, b: Shape) -> bool:
+    """Whether two shapes may be the same: as many axes, and no length that is known of both and differs."""
+    return len(a) == len(b) and all(m is None or n is None or m == n for m, n in zip(a, b, strict=True))
+
+
 def normalize_axis(axis: int, rank: int, layer: str) -> int:
     """`axis` counted from the front; ShapeError when an input of `rank` axes has none such."""
     if not -rank <= axis < rank:

@@ -126,6 +126,9 @@ class Softmax(ActivationLayer):
             ) from None
         return x
 
+    def mask_axes(self, x: Shape, index: int, rank: int) -> Shape | None:
+        return x[:-1]
+
 
 class PReLU(ActivationLayer):
     """`x` above 0, `alpha * x` below, with learned `alpha` (He et al. 2015, arXiv:1502.01852)."""

@@ -8,7 +8,7 @@ from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
 from spec_compiler.specs.initializers.constant import Zeros
 from spec_compiler.specs.initializers.fans import GlorotUniform
 from spec_compiler.specs.regularizers import Regularizer
-from spec_compiler.specs.shapes import RankError, Shape, ShapeError, Shapes, merged, require_dim, show
+from spec_compiler.specs.shapes import RankError, Shape, ShapeError, Shapes, agree, merged, require_dim, show
 from spec_compiler.specs.types import (
     Axes,
     Bool,
@@ -99,6 +99,37 @@ class ProjectedAttention(LayerSpec):
         if any(a is not None and b is not None and a != b for a, b in zip(value[:-1], key[:-1], strict=True)):
             raise ShapeError(f"{name}: a value and a key for each position, got {show(value)} and {show(key)}")
 
+    def check_given_masks(self, axes: tuple[int, ...], query: Shape, heads: int, value: Shape, **masks: Any) -> None:
+        """Raise ShapeError where a mask that the call states does not fit the positions it is of."""
+        name = type(self).__name__
+        for key, mask in masks.items():
+            if mask is None:
+                continue
+            if not isinstance(mask, tuple):
+                raise ShapeError(f"{name} takes a tensor as {key}, got {mask!r:.60}")
+            if key == "attention_mask":
+                wanted = self.scores_of(axes, query, heads, value)
+                pairs = 2 * len(axes)
+                leading = len(mask) - pairs
+                fits = 0 <= leading <= len(wanted) - pairs and all(
+                    m in (1, None) or n is None or m == n
+                    for m, n in zip(mask, (*wanted[:leading], *wanted[-pairs:]), strict=True)
+                )
+            else:
+                wanted = (query if key == "query_mask" else value)[:-1]
+                fits = 2 <= len(mask) <= len(wanted) and agree(mask, wanted[: len(mask)])
+            if not fits:
+                raise ShapeError(f"{name}'s {key} of shape {show(mask)} does not fit {show(wanted)}")
+
+    def scores_of(self, axes: tuple[int, ...], query: Shape, heads: int, value: Shape) -> Shape:
+        """Shape of the scores: (batch, *other axes, heads, *axes of the query, *axes of the value)."""
+        others = tuple(query[i] for i in range(len(query) - 1) if i not in axes)
+        return (*others, heads, *(query[i] for i in axes), *(value[i] for i in axes))
+
+    def mask_axes(self, x: Shape, index: int, rank: int) -> Shape | None:
+        # A mask of the steps alone serves where attention runs along them alone.
+        return x[:2] if rank == 2 and self.axes(len(x)) == (1,) else x[:-1]
+
     def output_mask(self, masked: tuple[bool, ...], **_: Any) -> MaskRule:
         return "first" if masked[:1] == (True,) else "none"
 
@@ -148,11 +179,13 @@ class MultiHeadAttention(ProjectedAttention):
         for i in range(rank - 1):
             if i not in axes:
                 merged(query[i], value[i])
+        # Keras 3 looks at no mask of the query that is given so.
+        given = {"value_mask": value_mask, "key_mask": key_mask, "attention_mask": attention_mask}
+        self.check_given_masks(axes, query, self.num_heads, value, **given)
         out = (*query[:-1], *(self.output_shape or query[-1:]))
         if not return_attention_scores:
             return out
-        batch = tuple(query[i] for i in range(rank - 1) if i not in axes)
-        return [out, (*batch, self.num_heads, *(query[i] for i in axes), *(value[i] for i in axes))]
+        return [out, self.scores_of(axes, query, self.num_heads, value)]
 
     def axes(self, rank: int) -> tuple[int, ...]:
         """The axes attention runs over, for inputs of `rank`."""
@@ -229,7 +262,9 @@ class GroupQueryAttention(ProjectedAttention):
         if query[-1] != value[-1]:
             raise ShapeError(f"query and value must have last axes of one length, got {show(query)} and {show(value)}")
         merged(query[0], value[0])
-        return [query, (query[0], self.num_query_heads, query[1], value[1])] if return_attention_scores else query
+        given = {"query_mask": query_mask, "value_mask": value_mask, "key_mask": key_mask}
+        self.check_given_masks((1,), query, self.num_query_heads, value, **given, attention_mask=attention_mask)
+        return [query, self.scores_of((1,), query, self.num_query_heads, value)] if return_attention_scores else query
 
     def axes(self, rank: int) -> tuple[int, ...]:
         """The axis attention runs over."""

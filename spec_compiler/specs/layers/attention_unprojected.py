@@ -44,6 +44,9 @@ class UnprojectedAttention(LayerSpec):
         """Whether a score is a sum over the features of query and key put together, not their product."""
         return True
 
+    def mask_axes(self, x: Shape, index: int, rank: int) -> Shape | None:
+        return x[:-1]
+
     def output_mask(self, masked: tuple[bool, ...], **_: Any) -> MaskRule:
         return "first" if masked[:1] == (True,) else "none"
 

@@ -58,6 +58,9 @@ class Embedding(LayerSpec):
         table = (self.embeddings_initializer, self.embeddings_regularizer, self.embeddings_constraint)
         return [Variable("embeddings", (self.input_dim, self.output_dim), *table)]
 
+    def computed_mask(self, inputs: list[Shape], masks: list[Shape | None]) -> Shape:
+        return inputs[0]
+
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
         return "computed" if self.mask_zero else "none"
 

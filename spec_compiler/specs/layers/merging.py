@@ -1,5 +1,6 @@
 """Layers that make one tensor of several: elementwise, along an axis, or by a product of matrices."""
 
+from functools import reduce
 from typing import ClassVar, Self
 
 from pydantic import model_validator
@@ -41,6 +42,14 @@ class Elementwise(Merging):
 
     def layout(self, rank: int) -> Layout:
         return "any"
+
+    def computed_mask(self, inputs: list[Shape], masks: list[Shape | None]) -> Shape:
+        given = [mask for mask in masks if mask is not None]
+        try:
+            # Only masks of one rank meet: the batch axis of one would meet the steps of another.
+            return tuple(reduce(_stretched, lengths) for lengths in zip(*given, strict=True))
+        except ValueError:
+            raise ShapeError(f"the masks of its inputs cannot be put together, of shapes {_shapes(given)}") from None
 
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
         if self.keras2_masks:
@@ -84,7 +93,14 @@ class Subtract(Elementwise):
         return super().infer_shape(inputs)
 
 
-class Multiply(Elementwise):
+class Masked(Elementwise):
+    """One whose masked elements do not count; an input of fewer axes than another has no mask here, as in Keras."""
+
+    def mask_axes(self, x: Shape, index: int, rank: int) -> Shape | None:
+        return None if self.keras2_masks else x[:-1]
+
+
+class Multiply(Masked):
     """Product of the inputs. A masked step counts as 1, and as 0 where every input masks it."""
 
 
@@ -92,11 +108,11 @@ class Average(Elementwise):
     """Mean of the inputs."""
 
 
-class Maximum(Elementwise):
+class Maximum(Masked):
     """Largest of the inputs; those that mask a step do not count there."""
 
 
-class Minimum(Elementwise):
+class Minimum(Masked):
     """Smallest of the inputs; those that mask a step do not count there."""
 
 
@@ -128,6 +144,13 @@ class Concatenate(Merging):
 
     def layout(self, rank: int) -> Layout:
         return "any"
+
+    def mask_axes(self, x: Shape, index: int, rank: int) -> Shape | None:
+        # A mask may have the axis of features too: what has some of them counts.
+        return (*x[:-1], None) if rank == len(x) else x[:-1]
+
+    def computed_mask(self, inputs: list[Shape], masks: list[Shape | None]) -> Shape:
+        return self.infer_shape(inputs)[:-1]
 
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
         return "computed" if any(masked) else "none"

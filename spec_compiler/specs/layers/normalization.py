@@ -115,6 +115,9 @@ class BatchNormalization(Affine):
         variance = Variable("moving_variance", shape, self.moving_variance_initializer, trainable=False)
         return [*self.affine(shape), mean, variance]
 
+    def mask_axes(self, x: Shape, index: int, rank: int) -> Shape | None:
+        return x[:-1]
+
     def layout(self, rank: int) -> Layout:
         last = self.axis in (-1, rank - 1, (-1,), (rank - 1,))
         return "channels_first" if last and rank > 2 else "keras"

@@ -105,5 +105,11 @@ class SpectralNormalization(LayerSpec):
         # Keras 3 holds the kernel in the outer layer, too, so it comes first.
         return [inside.pop(kernels[0].name), vector, *inside.values()]
 
+    def mask_axes(self, x: Shape, index: int, rank: int) -> Shape | None:
+        return self.layer.mask_axes(x, index, rank)  # type: ignore[no-any-return]
+
+    def computed_mask(self, inputs: list[Shape], masks: list[Shape | None]) -> Shape:
+        return self.layer.computed_mask(inputs, masks)  # type: ignore[no-any-return]
+
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
         return self.layer.output_mask(masked)  # type: ignore[no-any-return]

@@ -45,6 +45,9 @@ class GlobalAveragePooling1D(GlobalAveragePooling):
     rank = 1
     supports_masking: ClassVar[bool] = True
 
+    def mask_axes(self, x: Shape, index: int, rank: int) -> Shape | None:
+        return (x[0], x[self.spatial_axes[0]])
+
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
         return "none"
 

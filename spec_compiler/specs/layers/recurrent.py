@@ -185,7 +185,6 @@ class Sequence(LayerSpec):
     """Cells run over the steps of a sequence."""
 
     supports_masking: ClassVar[bool] = True
-    mask_rank: ClassVar[int | None] = 2
 
     return_sequences: Bool = False
     """Whether every step's output is returned, not the last one's alone."""
@@ -224,6 +223,9 @@ class Sequence(LayerSpec):
     def kept_shapes(self, sequences: Shape) -> list[Shape]:
         """Shapes of the states, cell by cell."""
         raise NotImplementedError
+
+    def mask_axes(self, x: Shape, index: int, rank: int) -> Shape | None:
+        return x[:2] if index == 0 else None
 
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
         return "first" if self.return_sequences and masked[:1] == (True,) else "none"

@@ -37,7 +37,6 @@ class Bidirectional(LayerSpec):
     layer_fields = ("layer", "backward_layer")
     positional = ("layer", "merge_mode", "weights", "backward_layer")
     supports_masking: ClassVar[bool] = True
-    mask_rank: ClassVar[int | None] = 2
 
     @model_validator(mode="before")
     @classmethod
@@ -102,6 +101,9 @@ class Bidirectional(LayerSpec):
     def variables(self, sequences: Shape, *_: Any, **__: Any) -> list[Variable]:
         forward, backward = (layer.variables(sequences) for layer in self.directions)
         return within("forward_layer", self.layer, forward) + within("backward_layer", self.directions[1], backward)
+
+    def mask_axes(self, x: Shape, index: int, rank: int) -> Shape | None:
+        return self.layer.mask_axes(x, index, rank)  # type: ignore[no-any-return]
 
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
         return self.layer.output_mask(masked)  # type: ignore[no-any-return]
@@ -176,6 +178,20 @@ class TimeDistributed(LayerSpec):
     def intermediates(self, x: Shape, *_: Any, **__: Any) -> list[Shape]:
         found = self.layer.intermediates((x[0], *x[2:]))
         return [(shape[0], x[1], *shape[1:]) for shape in found]
+
+    def mask_axes(self, x: Shape, index: int, rank: int) -> Shape | None:
+        """Those of every step's mask, where the layer reads one that has the rank which is left to it."""
+        own = None if self.nested_model else self.layer.mask_axes((x[0], *x[2:]), index, rank - 1)
+        return (*x[:2], *own[1:]) if own is not None and len(own) == rank - 1 else None
+
+    def computed_mask(self, inputs: list[Shape], masks: list[Shape | None]) -> Shape:
+        return inputs[0][:2]
+
+    def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
+        if self.keras2_masks and any(masked) and (self.nested_model or self.layer.output_mask(masked) == "none"):
+            # Keras 2 then kept the steps that have something left.
+            return "computed"
+        return super().output_mask(masked)
 
     def variables(self, x: Shape, *_: Any) -> list[Variable]:
         return within("", self.layer, self.layer.variables((x[0], *x[2:])))
