@@ -69,7 +69,7 @@ def multiply(layer: Multiply, call: Call, inputs: list[Proxy]) -> Any:
 
 
 @lowers(Maximum, Minimum)
-def extreme(layer: Elementwise, call: Call, inputs: list[Proxy]) -> Any:
+def extreme(layer: Maximum | Minimum, call: Call, inputs: list[Proxy]) -> Any:
     if layer.keras2_masks:
         return reduce(EXTREMES[type(layer)], aligned(call, inputs))
     y, y_mask = None, None

@@ -57,13 +57,16 @@ def merged(layer: Bidirectional, there: Proxy, back: Proxy) -> tuple[Proxy, ...]
 def time_distributed(layer: TimeDistributed, call: Call, x: Proxy) -> Any:
     batch, steps, *rest = call.shapes[0]
     folded = None if batch is None or steps is None else batch * steps
-    reads = call.mask is not None and layer.mask_axes(call.shapes[0], 0, call.mask_ranks[0]) is not None
-    mask = call.mask.flatten(0, 1) if reads else None
-    y = call.inlined(layer.layer, x.flatten(0, 1), (folded, *rest), mask)
+    rank = call.mask_ranks[0]
+    # Asked for only where the layer reads it, for asking has it computed.
+    mask = call.mask if rank and layer.mask_axes(call.shapes[0], 0, rank) is not None else None
+    each = None if mask is None else mask.flatten(0, 1)
+    y = call.inlined(layer.layer, x.flatten(0, 1), (folded, *rest), each)
     return y.unflatten(0, (-1, steps if steps is not None else x.shape[1]))
 
 
 @lowers_mask(TimeDistributed)
 def time_distributed_mask(layer: TimeDistributed, call: Call, x: Proxy) -> Any:
     mask = call.mask
-    return mask.flatten(2).any(-1) if call.mask_ranks[0] > 2 else mask  # type: ignore[union-attr]
+    assert mask is not None  # or there would be no mask to compute
+    return mask.flatten(2).any(-1) if call.mask_ranks[0] > 2 else mask

@@ -61,6 +61,23 @@ def sequences(*shape: int) -> np.ndarray[Any, Any]:
     return x
 
 
+@pytest.mark.parametrize("after", ["LSTM", "GlobalAveragePooling1D"])
+@pytest.mark.parametrize("inner", ["LSTM", "SimpleRNN", "GlobalAveragePooling1D", "Dense"])
+def test_masks_at_every_step(inner: str, after: str) -> None:
+    """Of words in sentences: the layer at every sentence sees them, and those after it see sentences that have any."""
+    words = K.Input((STEPS, 4), dtype="int32")
+    layer = getattr(L, inner)(*([] if "Pooling" in inner else [3]))
+    x = L.TimeDistributed(layer)(L.Embedding(6, FEATURES, mask_zero=True)(words))
+    if inner != "Dense":
+        x = getattr(L, after)(*([] if "Pooling" in after else [2]))(x)
+    ids = np.random.default_rng(0).integers(1, 6, (BATCH, STEPS, 4)).astype("int32")
+    ids[np.random.default_rng(1).random(ids.shape) < 0.5] = 0
+    ids[..., 0], ids[:, 1] = 1, 0
+    if inner == "GlobalAveragePooling1D":
+        ids[:, 1, 0] = 1  # an average of no words has no value
+    compared(K.Model(words, x), [ids])
+
+
 @pytest.mark.parametrize(("name", "major", "all_steps", "state", "backwards", "masked", "started"), GRID)
 def test_layer(
     name: str, major: bool, all_steps: bool, state: bool, backwards: bool, masked: bool, started: bool
