@@ -158,7 +158,7 @@ def test_checkpoints_match_keras(options, tmp_path):
     assert saved
 
 
-@pytest.mark.parametrize("separator, append, validated", itertools.product(",;", (False, True), (False, True)))
+@pytest.mark.parametrize("separator, append, validated", list(itertools.product(",;", (False, True), (False, True))))
 def test_tables_are_those_of_keras(separator, append, validated, tmp_path):
     name = "val_loss" if validated else "accuracy"
     for callback, path in [(CSVLogger, "ours.csv"), (keras.callbacks.CSVLogger, "theirs.csv")]:
