@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from spec_compiler.ir import Graph, Node, Value
-from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.base import LayerSpec, Variable
 from spec_compiler.specs.layers.core import InputLayer
 from spec_compiler.specs.model import FunctionalSpec, ModelSpec, SequentialSpec
 
@@ -32,22 +32,29 @@ class Counts:
 
 def count(graph: Graph) -> Counts:
     """The weight elements of a typed graph, layers called twice counted once."""
-    return sum((of_layer for _, of_layer in _per_layer(graph, True)), Counts())
+    return _sum(_held(graph), graph.spec.trainable)
 
 
-def _per_layer(graph: Graph, trainable: bool) -> list[tuple[LayerSpec, Counts]]:
+def _held(graph: Graph) -> Iterator[tuple[LayerSpec, list[Variable]]]:
+    """The layers with their weights, those of nested models in these models' place."""
+    for layer, body in _with_bodies(graph):
+        if body is not None:
+            yield from _held(body)
+        else:
+            yield layer, graph.variables.get(id(layer), [])
+
+
+def _with_bodies(graph: Graph) -> Iterator[tuple[LayerSpec, Graph | None]]:
     bodies = {id(node.layer): node.body for node in graph.nodes if node.body is not None}
-    return [(layer, _of_layer(graph, layer, bodies.get(id(layer)), trainable)) for layer in graph.members()]
+    return ((layer, bodies.get(id(layer))) for layer in graph.members())
 
 
-def _of_layer(graph: Graph, layer: LayerSpec, body: Graph | None, trainable: bool) -> Counts:
-    trainable = trainable and layer.trainable
-    if body is not None:
-        return sum((counts for _, counts in _per_layer(body, trainable)), Counts())
+def _sum(held: Iterable[tuple[LayerSpec, list[Variable]]], trainable: bool = True) -> Counts:
     found = Counts()
-    for variable in graph.variables.get(id(layer), []):
-        trains = trainable and variable.trainable
-        found += Counts(variable.size * trains, variable.size * (not trains))
+    for layer, variables in {id(layer): (layer, variables) for layer, variables in held}.values():
+        for variable in variables:
+            trains = trainable and variable.trains_in(layer)
+            found += Counts(variable.size * trains, variable.size * (not trains))
     return found
 
 
@@ -140,7 +147,7 @@ def _rows(
         calls.setdefault(id(node.layer), []).append(node)
     rows = []
     wanted = set(map(id, shown))
-    for layer, counts in _per_layer(graph, True):
+    for layer, body in _with_bodies(graph):
         if id(layer) not in wanted:
             continue
         nodes = calls.get(id(layer), [])
@@ -148,14 +155,14 @@ def _rows(
             continue
         kind = next((name for cls, name in CLASS_NAMES.items() if isinstance(layer, cls)), layer.class_name)
         shape = _shape(layer, nodes)
-        row = [f"{indent}{layer.name} ({kind})", shape, "?" if shape == "?" else f"{counts.total:,}"]
+        held = _held(body) if body is not None else [(layer, graph.variables.get(id(layer), []))]
+        row = [f"{indent}{layer.name} ({kind})", shape, "?" if shape == "?" else f"{_sum(held).total:,}"]
         if branches:
             row.append("\n".join(_source(value) for node in nodes for value in node.inputs))
         if show_trainable:
             row.append("Y" if layer.trainable else "N")
         rows.append(row)
-        if expand and isinstance(layer, ModelSpec) and nodes and nodes[0].body is not None:
-            body = nodes[0].body
+        if expand and isinstance(layer, ModelSpec) and body is not None:
             rows += _rows(body, branches, expand, show_trainable, body.members(), indent + "  ")
     return rows
 

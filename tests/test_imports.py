@@ -30,7 +30,7 @@ TOP_LEVEL = {"loading", "summary", "schema", "ops", "writing"}
 
 TORCH_FREE = ("diagnostics", "source", "specs", "dialects", "ir", "passes")
 LAZY_BY_NAME = {("specs", "runtime")}
-"""The closed table of callbacks, and what a loss called in Python computes with: both imported when they are used."""
+"""The closed table of callbacks, what a loss called in Python computes with, and the call of a layer that runs a model there."""
 
 
 def imported(path: Path) -> set[str]:

@@ -70,6 +70,7 @@ def _class(graph: LoweredGraph, names: dict[int, str], parameters: list[str], fo
                 parents.add(parent)
                 lines.append(f"        self.{parent} = nn.Module()")
         lines.append(f"        self.{target} = {_construction(expr, names)}")
+    lines += [f"        self.{target} = self.{first}" for target, first in graph.ties()]
     lines += ["", f"    def forward({', '.join(parameters)}):"]
     lines += ["        " + part for line in forward for part in _wrapped(line)]
     return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from spec_compiler.diagnostics import UNSUPPORTED, Reporter
 from spec_compiler.dialects import keras0, keras1, keras2, keras3, masks, tfjs
 from spec_compiler.dialects.detect import Detected
+from spec_compiler.dialects.frozen import freeze_within
 from spec_compiler.dialects.layers import LayerReader
 from spec_compiler.dialects.models import read_model
 from spec_compiler.dialects.training import read_training
@@ -51,4 +52,6 @@ def read_untrained(found: Detected, reporter: Reporter) -> ModelSpec | None:
     if found.bare:
         item = item._replace(config_path=found.path)
     spec = read_model(reader, item)
+    if spec is not None and old:
+        freeze_within(spec)
     return None if reporter.error_count > before else spec

@@ -114,8 +114,8 @@ class Call:
 
     @property
     def trainable(self) -> bool:
-        """Whether the layer trains, which a model around it may keep it from."""
-        return self.node.layer.trainable and self._lowering.trainable
+        """Whether the layer trains, which the whole model may keep it from."""
+        return self._lowering.trains(self.node.layer)
 
     @property
     def compute_dtype(self) -> str:
@@ -145,18 +145,23 @@ class Call:
         return (shape[0], shape[-1], *shape[1:-1]) if self.channels_first else shape
 
     def module(
-        self, expr: ModuleExpr, rules: Sequence[Rule] = (), name: str = "", computes_in: str | None = None
+        self,
+        expr: ModuleExpr,
+        rules: Sequence[Rule] = (),
+        name: str = "",
+        computes_in: str | None = None,
+        owner: LayerSpec | None = None,
     ) -> Callable[..., Any]:
         """The layer's submodule, made once however often the layer is called; call it with proxies.
 
         It bears the layer's name, or stands under it when `name` is given: `dense_13.weight`, `sep.depthwise.weight`.
         Its weights, those that `rules` place, are kept in the layer's variable dtype, and computed with in the compute
-        dtype, or in `computes_in`.
+        dtype, or in `computes_in`. They are `owner`'s, where that is another than the layer.
         """
-        layer = self.node.layer
         if rules:
-            expr, rules = in_policy(expr, rules, layer.variable_dtype, computes_in or self.compute_dtype)
-            expr = expr if self.trainable else expr.freeze()
+            owner = owner or self.node.layer
+            expr, rules = in_policy(expr, rules, owner.variable_dtype, computes_in or self.compute_dtype)
+            expr = expr if self._lowering.trains(owner) else expr.freeze()
         return self.place(expr, rules, name)
 
     def place(self, expr: ModuleExpr, rules: Sequence[Rule], name: str) -> Callable[..., Any]:
@@ -253,7 +258,7 @@ class InnerCall(Call):
 
     @property
     def trainable(self) -> bool:
-        return self.node.layer.trainable and self.outer.trainable
+        return self._lowering.trains(self.node.layer)
 
     @property
     def compute_dtype(self) -> str:

@@ -43,6 +43,13 @@ class ModuleExpr:
         found.frozen = True
         return found
 
+    def thawed(self) -> ModuleExpr:
+        """The module as it is made where its layer trains."""
+        args = [arg.thawed() if isinstance(arg, ModuleExpr) else arg for arg in self.args]
+        found = ModuleExpr(self.cls, *args, **{key: arg for key, arg in self.kwargs.items() if key != "frozen"})
+        found.dtype = self.dtype
+        return found
+
     def _copy(self) -> ModuleExpr:
         found = ModuleExpr(self.cls, *self.args, **self.kwargs)
         found.dtype, found.frozen = self.dtype, self.frozen

@@ -11,7 +11,7 @@ from torch.fx import GraphModule
 
 from spec_compiler.diagnostics import NO_INPUT, Diagnostic, Reporter, SpecError
 from spec_compiler.lowering.initializers import initialize
-from spec_compiler.lowering.to_fx import Existing, LoweredGraph, LoweredLayer, lower_graph
+from spec_compiler.lowering.to_fx import Existing, LoweredGraph, LoweredLayer, flat_layers, lower_graph
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.passes import check
 from spec_compiler.specs.base import Variable
@@ -71,26 +71,16 @@ def initialize_weights(lowered: LoweredGraph, module: nn.Module, generator: torc
 
 
 def weights(lowered: LoweredGraph) -> Iterator[tuple[LoweredLayer, Variable, list[Rule]]]:
-    """Every Keras variable, layer by layer as the model lists them, with the rules that place it."""
+    """Every Keras variable, layer by layer as the model lists them, each once, with the rules that place it."""
+    seen: dict[int, LoweredLayer] = {}
     for layer in flat_layers(lowered):
+        if seen.setdefault(id(layer.layer), layer) is not layer:
+            continue
         rules = defaultdict(list)
         for rule in layer.rules:
             rules[rule.variable].append(rule)
         for variable in layer.variables:
             yield layer, variable, rules[variable.name]
-
-
-def flat_layers(lowered: LoweredGraph, prefix: str = "") -> Iterator[LoweredLayer]:
-    """The layers in the document's order, Keras's of weights; nested models' with their targets in full."""
-    for member in lowered.graph.spec.members():
-        if id(member) not in lowered.layers:
-            continue
-        layer = lowered.layers[id(member)]
-        inner = lowered.modules.get(layer.target)
-        if isinstance(inner, LoweredGraph):
-            yield from flat_layers(inner, f"{prefix}{layer.target}.")
-        else:
-            yield LoweredLayer(layer.layer, prefix + layer.target, layer.variables, layer.rules)
 
 
 def parameters_of(module: nn.Module, layer: LoweredLayer, rules: list[Rule]) -> list[Tensor]:

@@ -104,21 +104,32 @@ def activations_of(layer: RecurrentWeights) -> dict[str, Any]:
     return {name: callable_of(activation) for name, activation in stated.items() if activation != USUAL[name]}
 
 
+def of_other_dtypes(call: Call) -> bool:
+    """Whether some of the layer's cells compute in another dtype than the layer."""
+    layer = call.node.layer
+    cells = layer.flat() if isinstance(layer, StackedRNNCells) else getattr(layer, "cells", ())
+    return any(cell is not layer and cell.compute_dtype != call.compute_dtype for cell in cells)
+
+
 def declared(call: Call, cell: BaseCell, n: int, name: str = "") -> Callable[..., tuple[Proxy, ...]]:
     """The cell's module for steps of `n` features: a function from the steps to their outputs and the final states."""
     expr = expression(cell, n)
     rules = [replace(rule, variable=f"{name}/{rule.variable}") if name else rule for rule in rules_of(cell)]
-    run = call.module(expr if cell.trainable else expr.freeze(), rules, name)
+    dtype = call.compute_dtype if cell is call.node.layer else cell.compute_dtype
+    run = call.module(expr, rules, name, computes_in=dtype, owner=cell)
     drop = None
     if cell.dropout and not drops_by_gate(cell):
         drop = call.module(ModuleExpr(nn.Dropout1d, cell.dropout), name=f"{name}.drop" if name else "drop")
 
-    def over(x: Proxy, **kwargs: Any) -> Any:
+    def over(x: Proxy, states: list[Proxy] | None = None, **kwargs: Any) -> Any:
+        if of_other_dtypes(call):
+            x = x.to(getattr(torch, dtype))
+            states = states and [state.to(getattr(torch, dtype)) for state in states]
         if drop is not None and call.training is not False:
             # Dropout1d drops whole channels of (batch, channels, steps): a feature at every step.
             x = drop(x.transpose(1, 2)).transpose(1, 2)
-        y, *states = unpacked(run(x, **call.given(**kwargs)), 1 + cell.states)
-        return y, *map(named, states, ("h", "c"))
+        y, *finals = unpacked(run(x, **call.given(states=states, **kwargs)), 1 + cell.states)
+        return y, *map(named, finals, ("h", "c"))
 
     return over
 
@@ -133,7 +144,8 @@ def cell_step(layer: BaseCell | StackedRNNCells, call: Call, x: Proxy, states: A
         own, start = start[: cell.states], start[cell.states :]
         x, *final = declared(call, cell, n, f"cell_{i}" if len(cells) > 1 else "")(x, states=own)
         n, finals = cell.units, finals + final
-    return (x[:, 0], *finals)
+    outputs = (x[:, 0], *finals)
+    return tuple(map(call.cast, outputs)) if of_other_dtypes(call) else outputs
 
 
 @lowers(VectorSequence)
@@ -151,6 +163,8 @@ def sequence(
         x, mask = x.transpose(0, 1), None if mask is None else mask.transpose(0, 1)
     x, mask, start, keep = opened(layer, call, x, mask, initial_state, *states)
     y, finals = over_steps(layer, call, x, mask, start, runs)
+    if of_other_dtypes(call):
+        y, finals = call.cast(y), [call.cast(state) for state in finals]
     keep(finals)
     if layer.time_major and layer.return_sequences:
         y = y.transpose(0, 1)

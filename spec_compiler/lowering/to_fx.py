@@ -7,7 +7,7 @@ GraphModule, and `codegen` prints it.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any, cast
@@ -31,8 +31,8 @@ from spec_compiler.specs.model import ModelSpec
 from spec_compiler.specs.regularizers import Regularizer
 from spec_compiler.specs.types import Layout
 
-Existing = Callable[[LayerSpec, str], nn.Module | None]
-"""Gives the submodule, by its name under the layer's, of a layer that is built already."""
+Existing = Callable[[LayerSpec, str], tuple[nn.Module, ModuleExpr] | None]
+"""Gives the submodule, by its name under the layer's, of a layer that is built already, and how it was built."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,8 +69,41 @@ class LoweredGraph:
                 continue
             owner, _, name = target.partition(".")
             found = None if existing is None else existing(owners[owner], name)
-            _attach(root, target, found or expr.build())
+            _attach(root, target, expr.build() if found is None else _as_built(expr, *found))
+        for target, first in self.ties():
+            _attach(root, target, root.get_submodule(first))
         return torch.fx.GraphModule(root, self.fx_graph, class_name(self.graph.name))
+
+    def ties(self) -> Iterator[tuple[str, str]]:
+        """Where a layer of several models in this one stands once more, and where it stands first."""
+        first: dict[int, str] = {}
+        for layer in flat_layers(self):
+            if layer.rules and (found := first.setdefault(id(layer.layer), layer.target)) != layer.target:
+                yield layer.target, found
+
+
+def flat_layers(lowered: LoweredGraph, prefix: str = "") -> Iterator[LoweredLayer]:
+    """The layers in the document's order, Keras's of weights; nested models' with their targets in full."""
+    for member in lowered.graph.spec.members():
+        if id(member) not in lowered.layers:
+            continue
+        layer = lowered.layers[id(member)]
+        inner = lowered.modules.get(layer.target)
+        if isinstance(inner, LoweredGraph):
+            yield from flat_layers(inner, f"{prefix}{layer.target}.")
+        else:
+            yield LoweredLayer(layer.layer, prefix + layer.target, layer.variables, layer.rules)
+
+
+def _as_built(expr: ModuleExpr, module: nn.Module, built: ModuleExpr) -> nn.Module:
+    """`module`, or where its layer is now called otherwise than when it was built, as under a mask, one of its tensors."""
+    if built.thawed() == expr.thawed():  # whether it is frozen is said of the module, as it changes
+        return module
+    found = expr.build()
+    for owner, other in ((found.get_submodule(name), other) for name, other in module.named_modules()):
+        owner._parameters.update(other._parameters)
+        owner._buffers.update(other._buffers)
+    return found
 
 
 def _attach(root: nn.Module, target: str, module: nn.Module) -> None:
@@ -128,12 +161,29 @@ class Retracer(torch.fx.Tracer):
         return super().trace(root, concrete_args)
 
 
+class _Whole:
+    """What the lowerings of a model and of those in it have in common, so that a layer of several is one in all."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.trainable = graph.spec.trainable
+        self.modules: dict[tuple[int, str], ModuleExpr] = {}
+        """By `id(layer)` and the name under the layer's."""
+        self.calls: dict[int, list[Node]] = {}
+        self._count(graph)
+
+    def _count(self, graph: Graph) -> None:
+        for node in graph.nodes:
+            self.calls.setdefault(id(node.layer), []).append(node)
+            if node.body is not None:
+                self._count(node.body)
+
+
 class GraphLowering:
     """The lowering of one graph under way."""
 
-    def __init__(self, graph: Graph, for_training: bool = False, trainable: bool = True) -> None:
+    def __init__(self, graph: Graph, for_training: bool = False, whole: _Whole | None = None) -> None:
         self.graph = graph
-        self.trainable = trainable and graph.spec.trainable
+        self.whole = whole or _Whole(graph)
         self.for_training = for_training
         self.penalties: list[Proxy] = []
         functions: list[Callable[..., Any]] = []
@@ -145,13 +195,14 @@ class GraphLowering:
         self._masks: dict[int, Proxy] = {}
         self._targets = Names()
         self._arguments = Names(READ_IN_CODE)
-        self._calls: dict[int, list[Node]] = {}
-        for node in graph.nodes:
-            self._calls.setdefault(id(node.layer), []).append(node)
 
     def calls_of(self, layer: LayerSpec) -> list[Node]:
-        """The layer's calls in the graph."""
-        return self._calls.get(id(layer), [])
+        """The layer's calls in the whole model."""
+        return self.whole.calls.get(id(layer), [])
+
+    def trains(self, layer: LayerSpec) -> bool:
+        """Whether the layer trains, which the whole model may keep it from."""
+        return layer.trainable and self.whole.trainable
 
     def run(self) -> LoweredGraph:
         for value in self.graph.inputs:
@@ -213,7 +264,7 @@ class GraphLowering:
         more = masked or (self.for_training and penalized(body))
         target = self._target(node.layer)
         if target not in self.modules:
-            self.modules[target] = GraphLowering(body, more, self.trainable and node.layer.trainable).run()
+            self.modules[target] = GraphLowering(body, more, self.whole).run()
         args = [
             self.proxy(value) if value.dtype == inner.dtype else self.proxy(value).to(getattr(torch, inner.dtype))
             for value, inner in zip(node.inputs, body.inputs, strict=True)
@@ -288,10 +339,9 @@ class GraphLowering:
             lowered = self.layers[id(layer)]
             prefix = f"{name}." if name else ""
             lowered.rules += [Rule(r.variable, prefix + r.parameter, r.axes, r.shape, r.gates, r.row) for r in rules]
-        if self.modules[target] != expr:
-            message = (
-                f"layer '{layer.name}' is called on inputs that one module cannot serve: {expr}, {self.modules[target]}"
-            )
+        first = self.whole.modules.setdefault((id(layer), name), expr)
+        if first != expr:
+            message = f"layer '{layer.name}' is called on inputs that one module cannot serve: {expr}, {first}"
             raise SpecError([Diagnostic(UNSUPPORTED, message, help="use a layer of its own for each call")])
 
         def call(*args: Any, **kwargs: Any) -> Any:

@@ -1,7 +1,9 @@
 """Give every value the mask it bears: made by a layer, passed on by one that supports masking, or none.
 
 A value has one mask for all who read it. Keras 3.15.1 differs where attention reads one: it takes the mask off, so that what
-is computed later from the same tensor, in an order that the graph does not say, sees none.
+is computed later from the same tensor, in an order that the graph does not say, sees none. And where a nested model's
+output is concatenated with a masked tensor, Keras, which learns of the output's mask only once it computes, has every step
+count when a functional model is stated, and the masks when it runs eagerly, as here; its JSON says which, and is followed.
 """
 
 from __future__ import annotations

@@ -11,13 +11,16 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from spec_compiler.diagnostics import MISSING_WEIGHTS, UNEXPECTED_WEIGHTS, WEIGHT_SHAPE, Diagnostic, SpecError
+from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.initializers import initialize
-from spec_compiler.lowering.lower import assign, build, flat_layers, parameters_of, read, weights
+from spec_compiler.lowering.lower import assign, build, parameters_of, read, weights
 from spec_compiler.lowering.to_fx import LoweredGraph, LoweredLayer
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.specs.base import LayerSpec, Variable
-from spec_compiler.specs.model import ModelSpec
 from spec_compiler.weights.cudnn import from_cudnn, is_cudnn
+
+Modules = dict[str, ModuleExpr | LoweredGraph]
+"""How the modules of a lowered graph are built, by target."""
 
 
 class Weight:
@@ -60,8 +63,8 @@ class Weight:
 
     @property
     def trainable(self) -> bool:
-        """Whether its layer lets it train."""
-        return self.variable.trainable and self.layer.layer.trainable
+        """Whether its layer lets it train; a model that is not `trainable` trains none."""
+        return self.variable.trains_in(self.layer.layer)
 
     @property
     def path(self) -> str:
@@ -101,57 +104,46 @@ class Built:
             if isinstance(inner, LoweredGraph):
                 self._bind(inner, module.get_submodule(layer.target))
             if layer.layer._bound is None:
-                layer.layer._bound = Bound(self, layer, module)
+                layer.layer._bound = Bound(self, layer.target, lowered.modules, module)
         for member in lowered.graph.spec.members():
             if member._bound is None:  # a layer without modules
-                member._bound = Bound(self, LoweredLayer(member, "", []), module)
-
-    def frozen(self) -> set[int]:
-        """The layers that do not train, by `id`: those whose `trainable` is false, and all within such a model."""
-        spec = self.lowered.graph.spec
-        return set(_frozen(spec, spec.trainable))
+                member._bound = Bound(self, "", {}, module)
 
     def trained(self) -> list[Weight]:
         """The weights that train."""
-        frozen = self.frozen()
-        return [weight for weight in self.weights if weight.variable.trainable and id(weight.layer.layer) not in frozen]
+        return [weight for weight in self.weights if weight.trainable] if self.lowered.graph.spec.trainable else []
 
-    def modules(self) -> Iterator[tuple[nn.Module, LayerSpec]]:
-        """Every module inside every layer, with the layer."""
-        for layer in flat_layers(self.lowered):
-            if layer.rules:
-                for module in self.module.get_submodule(layer.target).modules():
-                    yield module, layer.layer
+    def learning(self) -> Iterator[tuple[nn.Module, bool]]:
+        """The modules that hold weights, each with whether the layer that it stands for trains, inside others or not."""
+        found: dict[nn.Module, bool] = {}
+        for weight in self.weights:
+            trains = weight.variable.owner_in(weight.layer.layer).trainable and self.lowered.graph.spec.trainable
+            for rule in weight.rules:
+                owner = f"{weight.layer.target}.{rule.parameter}".rpartition(".")[0]
+                module = self.module.get_submodule(owner)
+                found[module] = trains or found.get(module, False)
+        return iter(found.items())
 
     def of_layer(self, layer: LayerSpec) -> list[Weight]:
         """The weights of a layer, or of all the layers of the model that it is or runs."""
         layers = [layer] if layer.nested_model is None else [layer, *layer.nested_model.walk()]
-        return [weight for one in layers for weight in self._of_layer.get(id(one), [])]
-
-
-def _frozen(spec: ModelSpec, trainable: bool) -> Iterator[int]:
-    for layer in spec.members():
-        trains = trainable and layer.trainable
-        if not trains:
-            yield id(layer)
-        if (inner := layer.nested_model) is not None:
-            yield from _frozen(inner, trains and inner.trainable)
+        return [weight for one in dict.fromkeys(map(id, layers)) for weight in self._of_layer.get(one, [])]
 
 
 class Bound:
     """What a built layer knows: where its modules and weights are."""
 
-    def __init__(self, built: Built, layer: LoweredLayer, parent: nn.Module) -> None:
+    def __init__(self, built: Built, target: str, modules: Modules, parent: nn.Module) -> None:
         self.built = built
-        self.target = layer.target
+        self.target = target
+        self.modules = modules
         self.parent = parent
 
-    def submodule(self, name: str) -> nn.Module | None:
-        """The layer's own submodule: itself for "", or one under it; None where this model has no such."""
-        found: Any = getattr(self.parent, self.target, None)
-        for part in name.split(".") if name else ():
-            found = getattr(found, part, None)
-        return found if isinstance(found, nn.Module) else None
+    def submodule(self, name: str) -> tuple[nn.Module, ModuleExpr] | None:
+        """The layer's own submodule, itself for "", or one under it, and how it was built; None where there is no such."""
+        target = f"{self.target}.{name}" if name else self.target
+        expr = self.modules.get(target)
+        return (self.parent.get_submodule(target), expr) if isinstance(expr, ModuleExpr) else None
 
     def weights(self, layer: LayerSpec) -> list[Weight]:
         """The layer's weights."""
@@ -166,8 +158,8 @@ class Bound:
         set_weights(self.built.of_layer(layer), values, f"layer '{layer.name}'")
 
 
-def existing_submodule(layer: LayerSpec, name: str) -> nn.Module | None:
-    """The submodule of a layer that is built already; None where it is not."""
+def existing_submodule(layer: LayerSpec, name: str) -> tuple[nn.Module, ModuleExpr] | None:
+    """The submodule of a layer that is built already, and how it was built; None where it is not."""
     return None if layer._bound is None else layer._bound.submodule(name)
 
 

@@ -156,10 +156,9 @@ def mark_trainable(built: Built) -> list[Weight]:
         for parameter in weight.parameters:
             if isinstance(parameter, nn.Parameter):
                 parameter.requires_grad_(id(weight) in held)
-    frozen = built.frozen()
-    for module, layer in built.modules():
+    for module, trains in built.learning():
         if hasattr(module, "frozen"):
-            module.frozen = id(layer) in frozen  # type: ignore[assignment]
+            module.frozen = not trains  # type: ignore[assignment]
     return trained
 
 

@@ -9,9 +9,10 @@ from spec_compiler.diagnostics import Reporter, SpecError
 from spec_compiler.ir import Graph, map_values
 from spec_compiler.passes import check
 from spec_compiler.specs.authoring import LayerCall, SymbolicTensor, map_symbolic, record, symbolic_in, unique_name
+from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.functional import trace
 from spec_compiler.specs.layers.core import InputLayer
-from spec_compiler.specs.model import FunctionalSpec, ModelSpec
+from spec_compiler.specs.model import FunctionalSpec
 from spec_compiler.specs.shapes import Shape
 
 
@@ -35,8 +36,8 @@ def replay(graph: Graph) -> tuple[Any, Any]:
     return map_values(lambda v: made[id(v)], (graph.input_structure, graph.outputs))  # type: ignore[no-any-return]
 
 
-def call_symbolically(spec: ModelSpec, inputs: Any, kwargs: dict[str, Any]) -> Any:
-    """The symbolic outputs of a nested model, inferred by checking a model of that one call."""
+def call_symbolically(spec: LayerSpec, inputs: Any, kwargs: dict[str, Any]) -> Any:
+    """The symbolic outputs of a nested model, or of a layer that runs one, inferred by checking a model of that one call."""
     name = unique_name("call")
     tensors = list(symbolic_in((inputs, kwargs)))
     layers = {id(t): InputLayer(name=f"{name}_{i}", batch_shape=t.shape, dtype=t.dtype) for i, t in enumerate(tensors)}

@@ -173,6 +173,10 @@ def call(layer: LayerSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
             f"layer '{layer.name}' was called on {type(args[0]).__name__ if args else 'nothing'}: a layer takes symbolic "
             "tensors (from Input() or another layer); to compute with arrays, put it in a Model and call predict()"
         )
+    if layer.nested_model is not None:
+        from spec_compiler.runtime.symbols import call_symbolically
+
+        return call_symbolically(layer, args, kwargs)
     shapes = map_symbolic(lambda t: t.shape, (args, kwargs))
     dtype: str | list[str]
     try:

@@ -3,7 +3,7 @@
 # No `from __future__ import annotations`: pydantic evaluates every class's annotations, inherited ones again for each.
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import Signature
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -112,6 +112,8 @@ class Variable:
     trainable: bool = True
     dtype: str | None = None
     """None: the layer's variable dtype."""
+    within: "tuple[LayerSpec, ...]" = field(default=(), compare=False)
+    """The layers inside the layer that it is a weight of, outermost first."""
 
     def __post_init__(self) -> None:
         if self.initializer is None:
@@ -119,6 +121,14 @@ class Variable:
 
             # Keras's own for a weight that is given none.
             object.__setattr__(self, "initializer", GlorotUniform())
+
+    def trains_in(self, layer: "LayerSpec") -> bool:
+        """Whether training changes it, a weight of `layer`: as the innermost layer says, whatever those around it say."""
+        return self.trainable and self.owner_in(layer).trainable
+
+    def owner_in(self, layer: "LayerSpec") -> "LayerSpec":
+        """The layer that it is a weight of: `layer`, or one inside that."""
+        return self.within[-1] if self.within else layer
 
     @property
     def size(self) -> int:
@@ -189,6 +199,20 @@ class LayerSpec(SpecObject):
     _bound = PrivateAttr(default=None)  # type: Any
     _owner = PrivateAttr(default=None)  # type: Any
     _batch_input_shape = PrivateAttr(default=None)  # type: Shape | None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a field. As in Keras, `trainable` is set of all layers within, too; nothing else changes by that."""
+        if name != "trainable":
+            super().__setattr__(name, value)
+            return
+        from spec_compiler.specs.model import ModelSpec, inside
+
+        self.__dict__["trainable"] = bool(value)
+        self.__pydantic_fields_set__.add("trainable")
+        for layer in inside(self):
+            layer.trainable = value
+            for member in layer.walk() if isinstance(layer, ModelSpec) else ():
+                member.trainable = value
 
     def infer_shape(self, *inputs: Any, **kwargs: Any) -> Shapes:
         """Shape of the output for inputs of the shapes given (a list of shapes for a list of inputs).

@@ -240,8 +240,9 @@ ConstraintField = Annotated[Any, _one_of("constraint"), _schema_of("constraint")
 def _layer(value: Any) -> Any:
     from spec_compiler.specs.base import LayerSpec
 
-    if isinstance(value, LayerSpec):
-        return value
+    layer = getattr(value, "spec", value)  # a Model is the layer that its spec is
+    if isinstance(layer, LayerSpec):
+        return layer
     raise PydanticCustomError("layer_type", "expected a layer")
 
 

@@ -159,14 +159,14 @@ def test_budget_counts_every_step() -> None:
         assert validate(document, budget=Budget(activations=activations)).ok is ok
 
 
-def test_frozen_wrapper_freezes_the_model() -> None:
+def test_wrapper_freezes_the_model_when_it_is_set_so() -> None:
     document = around(built_when_called(), 5, trainable=False).to_json()
     ours = Model.from_spec(parse_spec(document))
     theirs = keras.models.model_from_json(document)
-    # Reading alone freezes the wrapper's own weights, of which there are none.
-    theirs.get_layer("steps").trainable = False
-    assert [w.shape for w in ours.trainable_weights] == [tuple(w.shape) for w in theirs.trainable_weights]
-    assert not any(p.requires_grad for name, p in ours.module.named_parameters() if name.startswith("steps."))
+    for value in (None, False, True):
+        for model in (ours, theirs) if value is not None else ():
+            model.get_layer("steps").trainable = value
+        assert [w.shape for w in ours.trainable_weights] == [tuple(w.shape) for w in theirs.trainable_weights]
 
 
 def test_wrapper_has_the_weights_of_its_model() -> None:

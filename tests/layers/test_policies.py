@@ -185,6 +185,25 @@ def test_a_wrapper_and_the_layer_inside_have_policies_of_their_own(wrapper: str,
     torch.testing.assert_close(a, b, rtol=2**-5, atol=2**-5)
 
 
+@pytest.mark.parametrize("outer", ["float32", "float64", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "cells", [["float64"], ["float32"], ["float64", "float32"], ["float32", "float64"], ["mixed_bfloat16", "float64"]]
+)
+def test_cells_have_policies_of_their_own(cells: list[str], outer: str) -> None:
+    made = [keras.layers.GRUCell(3, dtype=cells[0]), *(keras.layers.LSTMCell(2, dtype=dtype) for dtype in cells[1:])]
+    rnn = keras.layers.RNN(made if len(made) > 1 else made[0], dtype=outer, return_sequences=True)
+    theirs = keras.Sequential([keras.Input((5, 4)), keras.layers.Masking(), rnn])
+    ours = model_from_json(theirs.to_json())
+    ours.set_weights(theirs.get_weights())
+    assert [w.dtype for w in ours.weights] == [w.dtype for w in theirs.weights]
+    x = np.random.default_rng(0).standard_normal((3, 5, 4)).astype("float32")
+    x[0, 3:] = 0
+    found, expected = ours(x), theirs(x)
+    assert found.dtype == expected.dtype == getattr(torch, ours.outputs[0].dtype)
+    tolerance = TOLERANCE["bfloat16" if "mixed_bfloat16" in (outer, *cells) else "float32"]
+    np.testing.assert_allclose(found.detach().float(), expected.detach().float(), rtol=tolerance, atol=tolerance)
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16", "float64", "mixed_float16"])
 def test_training_under_a_policy_follows_keras(policy: str) -> None:
     k = keras.layers

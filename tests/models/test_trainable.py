@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -126,7 +127,19 @@ def wrapped_layers(model: keras.Model) -> None:
                 break
 
 
-FREEZES = [none, everything, thawed, thawed_last, *map(layer_named, "abcd"), inside, wrapped_layers]
+def in_layers_around(model: keras.Model) -> None:
+    """The layers around others, and not the others: what else they say is what counts."""
+    for layer in model.layers:
+        if isinstance(layer, (keras.Model, k.Wrapper)) or type(layer) is k.RNN:
+            within = list(layer._flatten_layers(include_self=False))
+            layer.trainable = False
+            for inner in within[::2]:
+                inner.trainable = True
+
+
+FREEZES = [
+    none, everything, thawed, thawed_last, *map(layer_named, "abcd"), inside, wrapped_layers, in_layers_around,
+]  # fmt: skip
 
 
 def listed(weights: Any) -> list[tuple[str, tuple[int, ...]]]:
@@ -212,3 +225,55 @@ def test_setting_trainable_in_python_reaches_all_within() -> None:
     assert model.trainable_weights == [] and not inner.trainable
     model.trainable = True
     assert len(model.trainable_weights) == 6
+
+
+AROUND = """
+inputs: {x: [5, 4]}
+layers:
+  - {TimeDistributed: {layer: {Dense: {units: 3}}, trainable: false}, name: a}
+  - {TimeDistributed: {layer: {Dense: {units: 3, trainable: true}}, trainable: false}, name: b}
+  - {RNN: {cell: [{GRUCell: {units: 3}}, {GRUCell: {units: 2, trainable: true}}], return_sequences: true, trainable: false}}
+  - inner
+models:
+  inner:
+    trainable: false
+    layers: [{Dense: {units: 3}, name: c}, {Dense: {units: 2, trainable: true}, name: d}, deep]
+  deep: {layers: [{Dense: {units: 2}, name: e}]}
+"""
+"""In the short form what stands in a frozen layer is frozen, unless it says otherwise."""
+TRAINED = [
+    "b/kernel",
+    "b/bias",
+    "rnn/cell_1/kernel",
+    "rnn/cell_1/recurrent_kernel",
+    "rnn/cell_1/bias",
+    "d/kernel",
+    "d/bias",
+]
+
+
+@pytest.mark.parametrize("dialect", ["keras3", "keras2", "short"])
+def test_layers_around_frozen_in_the_short_form_freeze_what_states_nothing(dialect: str) -> None:
+    model = Model.from_spec(parse_spec(AROUND))
+    assert [weight.path for weight in model.trainable_weights] == TRAINED
+    names = {id(p): name for name, p in model.module.named_parameters()}
+    held = [names[id(p)] for weight in model.trainable_weights for p in weight.parameters]
+    assert [name for name, p in model.module.named_parameters() if p.requires_grad] == held
+    again = Model.from_spec(parse_spec(model.to_json(dialect)))
+    # Keras 2 trains nothing in what is frozen, whatever that states; but of a Sequential it does not say so.
+    assert [weight.path for weight in again.trainable_weights] == (TRAINED[-2:] if dialect == "keras2" else TRAINED)
+    assert "trainable: false" in model.to_yaml("short") and model.to_yaml("short").count("trainable") == 7
+    theirs = keras.models.model_from_json(model.to_json())
+    assert listed(theirs.trainable_weights) == listed(model.trainable_weights)
+
+
+def test_frozen_wrapper_of_keras_2_freezes_what_is_in_it() -> None:
+    inner = {"class_name": "Dense", "config": {"units": 3, "trainable": True}}
+    steps = {
+        "class_name": "TimeDistributed",
+        "config": {"layer": inner, "trainable": False, "batch_input_shape": [None, 5, 4]},
+    }
+    config = {"layers": [steps, {"class_name": "Dense", "config": {"name": "end", "units": 2}}]}
+    model = model_from_json(json.dumps({"class_name": "Sequential", "config": config, "keras_version": "2.15.0"}))
+    assert [weight.path for weight in model.trainable_weights] == ["end/kernel", "end/bias"]
+    assert listed(keras.models.model_from_json(model.to_json()).trainable_weights) == listed(model.trainable_weights)

@@ -75,7 +75,7 @@ class Builder:
 
     def _spec(self, definition: ModelDefinition, instance: Instance, outputs: Any, name: str | None) -> ModelSpec:
         placed = list(instance.placed.values())
-        own = {"trainable": definition.trainable}
+        own = {} if definition.trainable is None else {"trainable": definition.trainable}
         if instance.linear and len(definition.inputs) <= 1 and definition.outputs is None:
             layers = [item.layer for item in placed]
             return SequentialSpec.model_validate({"name": name or "sequential", "layers": layers, **own})

@@ -57,7 +57,8 @@ class ModelDefinition:
     items: list[Item] = field(default_factory=list)
     outputs: Any = None
     """A Source, or a list or dict of Sources; None: the last item."""
-    trainable: bool = True
+    trainable: bool | None = None
+    """None: as the model it stands in."""
 
 
 Target = type[LayerSpec] | Block | ModelDefinition | int

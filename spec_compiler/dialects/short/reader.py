@@ -22,6 +22,7 @@ from spec_compiler.diagnostics import (
     show,
 )
 from spec_compiler.dialects import masks
+from spec_compiler.dialects.frozen import freeze_within
 from spec_compiler.dialects.short.build import Builder, TooLarge
 from spec_compiler.dialects.short.document import UNKNOWN, Block, Input, ModelDefinition, any_of, checked_name, mapping
 from spec_compiler.dialects.short.expressions import is_expression
@@ -60,6 +61,7 @@ def read(data: Any, reporter: Reporter) -> ModelSpec | None:
     spec.training = training
     if masks.says_keras2(data):
         masks.follow_keras2(spec)
+    freeze_within(spec, unless_stated=True)
     spec._origin = Origin("short")
     return spec
 
@@ -153,8 +155,8 @@ class _Reader:
         definition.items = items.items
         if raw.get("outputs") is not None:
             definition.outputs = self._outputs(raw["outputs"], (*path, "outputs"), names)
-        trainable = raw.get("trainable", True)
-        if isinstance(trainable, bool):
+        trainable = raw.get("trainable")
+        if trainable is None or isinstance(trainable, bool):
             definition.trainable = trainable
         else:
             message = f"trainable: expected true or false, got {show(trainable)}"

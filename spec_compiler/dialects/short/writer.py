@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from heapq import heapify, heappop, heappush
 from typing import Any
 
@@ -62,17 +64,27 @@ class _Writer:
 
     def __init__(self) -> None:
         self.models: dict[str, Any] = {}
+        self._trainable = True
+        """Whether the layer that the one being written stands in trains, which goes for those that state nothing."""
         self._keys = Namer((*OPTIONS, *registry.names("layer")))
 
     def model(self, spec: ModelSpec) -> dict[str, Any]:
         """The sections of a model: inputs, layers, outputs."""
-        if isinstance(spec, SequentialSpec):
-            written = self._sequential(spec)
-        elif isinstance(spec, FunctionalSpec):
-            written = self._functional(spec)
-        else:
-            raise _unsupported(f"a model of class {type(spec).__name__}")
-        return written if spec.trainable else {**written, "trainable": False}
+        with self._within(spec) as around:
+            if isinstance(spec, SequentialSpec):
+                written = self._sequential(spec)
+            elif isinstance(spec, FunctionalSpec):
+                written = self._functional(spec)
+            else:
+                raise _unsupported(f"a model of class {type(spec).__name__}")
+        return written if spec.trainable == around else {**written, "trainable": spec.trainable}
+
+    @contextmanager
+    def _within(self, layer: LayerSpec) -> Iterator[bool]:
+        """While the layers in `layer` are written; gives whether the layer around that trains."""
+        around, self._trainable = self._trainable, layer.trainable
+        yield around
+        self._trainable = around
 
     def _sequential(self, spec: SequentialSpec) -> dict[str, Any]:
         layers = list(spec.layers)
@@ -130,14 +142,15 @@ class _Writer:
             return {}
         if operations.is_operation(layer):
             return {key: stated(value) for key, value in layer.arguments.items()}
-        arguments = given(layer, leave_out=("name", *layer.layer_fields))
+        arguments = given(layer, leave_out=("name", "trainable", *layer.layer_fields))
         names = Namer()
-        for field, value in _inside(layer).items():
-            if isinstance(value, (list, tuple)):
-                arguments[field] = [self._inner(item, names) for item in value]
-            elif value is not None:
-                arguments[field] = self._inner(value, names)
-        return arguments
+        with self._within(layer) as around:
+            for field, value in _inside(layer).items():
+                if isinstance(value, (list, tuple)):
+                    arguments[field] = [self._inner(item, names) for item in value]
+                elif value is not None:
+                    arguments[field] = self._inner(value, names)
+        return arguments if layer.trainable == around else {**arguments, "trainable": layer.trainable}
 
     def _inner(self, layer: LayerSpec, names: Namer) -> Any:
         label = self._label(layer)

@@ -97,11 +97,10 @@ class SpectralNormalization(LayerSpec):
         vector = Variable(
             "vector_u", (1, kernels[0].shape[-1]), start, trainable=False, dtype=self.layer.variable_dtype
         )
-        trained = self.layer.trainable
-        inside = {v.name: replace(v, name=f"layer/{v.name}", trainable=v.trainable and trained) for v in inner}
+        inside = {v.name: replace(v, name=f"layer/{v.name}", within=(self.layer, *v.within)) for v in inner}
         if self.keras2_masks:
             # As everywhere in Keras 2: what is trained, what is not, and what layers inside do not train.
-            return [*inside.values(), vector] if trained and self.trainable else [vector, *inside.values()]
+            return [*inside.values(), vector] if self.layer.trainable and self.trainable else [vector, *inside.values()]
         # Keras 3 holds the kernel in the outer layer, too, so it comes first.
         return [inside.pop(kernels[0].name), vector, *inside.values()]
 

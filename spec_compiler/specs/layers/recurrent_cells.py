@@ -86,6 +86,9 @@ def cell_variables(cells: list[BaseCell], x: Shape) -> list[Variable]:
     for i, cell in enumerate(cells):
         prefix = f"cell_{i}/" if len(cells) > 1 else ""
         own = cell.variables(x)
-        found += [replace(v, name=prefix + v.name, trainable=v.trainable and cell.trainable) for v in own]
+        found += [
+            replace(v, name=prefix + v.name, within=(cell, *v.within), dtype=v.dtype or cell.variable_dtype)
+            for v in own
+        ]
         x = (*x[:-1], cell.units)
     return found

@@ -21,7 +21,7 @@ COMMON = ("stateful", "return_sequences", "return_state")
 def within(name: str, layer: LayerSpec, variables: list[Variable]) -> list[Variable]:
     """Variables of `layer`, as those of the layer around it: under `name`, and trained only where `layer` is."""
     prefix = f"{name}/" if name else ""
-    return [replace(v, name=prefix + v.name, trainable=v.trainable and layer.trainable) for v in variables]
+    return [replace(v, name=prefix + v.name, within=(layer, *v.within)) for v in variables]
 
 
 class Bidirectional(LayerSpec):
@@ -62,10 +62,18 @@ class Bidirectional(LayerSpec):
         for field in COMMON:
             if getattr(forward, field) != getattr(backward, field):
                 raise ValueError(f"the two layers must agree on {field}, forward has {getattr(forward, field)}")
-        # Keras wraps a copy under a name of its own, and lets masked steps count for nothing in every output.
+        # Keras wraps a copy under a name of its own, and lets masked steps count for nothing in every output; a backward
+        # layer that it is given it keeps.
+        if hasattr(backward, "zero_output_for_mask"):
+            backward.__dict__["zero_output_for_mask"] = backward.return_sequences
         forward = _turned(forward, f"forward_{name.removeprefix('forward_')}")
-        self.__dict__ |= {"layer": forward, "backward_layer": _turned(backward, backward.name)}
+        self.__dict__ |= {"layer": forward, "backward_layer": backward}
         return self
+
+    @property
+    def forward_layer(self) -> Any:
+        """Keras's name for `layer`."""
+        return self.layer
 
     @property
     def directions(self) -> tuple[Any, Any]:
@@ -115,10 +123,18 @@ class Bidirectional(LayerSpec):
 
 
 def _turned(layer: Any, name: str | None, **update: Any) -> Any:
-    """A copy of a recurrent layer under another name."""
+    """A copy of a recurrent layer, its cells' included, under another name."""
+    update |= {field: copied(getattr(layer, field)) for field in layer.layer_fields}
     if hasattr(layer, "zero_output_for_mask"):
         update["zero_output_for_mask"] = layer.return_sequences
     return layer.model_copy(update={"name": name, **update})
+
+
+def copied(layers: Any) -> Any:
+    """Copies of a layer, or of a list of them, and of all within."""
+    if isinstance(layers, list):
+        return [copied(layer) for layer in layers]
+    return layers.model_copy(update={field: copied(getattr(layers, field)) for field in layers.layer_fields})
 
 
 def halves(initial_state: Any, states: tuple[Any, ...] = ()) -> tuple[Any, Any]:
@@ -136,7 +152,7 @@ class TimeDistributed(LayerSpec):
     """Apply a layer, or a model, to every step on its own: (batch, steps, ...) -> (batch, steps, ...).
 
     The steps are computed as one large batch, as in Keras 2. So are the statistics that a BatchNormalization takes in
-    training, where Keras 3 takes them of one step after another.
+    training, and a SpectralNormalization's norm, where Keras 3 takes them of one step after another.
     """
 
     layer: LayerField
