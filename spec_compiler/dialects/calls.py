@@ -10,7 +10,7 @@ from spec_compiler.dialects.constants import Constant
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.model import CallSpec, Ref, refs_in
 from spec_compiler.specs.shapes import ShapeError
-from spec_compiler.specs.types import DTYPES
+from spec_compiler.specs.types import TENSOR_DTYPES
 
 _CONSTANT = "_CONSTANT_VALUE"
 _REFERENCE = '`[layer, call, output]`, as in `["dense_1", 0, 0]`'
@@ -96,7 +96,7 @@ class CallReader(NamedTuple):
         from spec_compiler.specs.layers.ops_types import array_of
 
         value, dtype = config.get("value"), config.get("dtype")
-        if dtype not in DTYPES:
+        if dtype not in TENSOR_DTYPES:
             raise self._fail(f"expected a dtype, got {show(dtype)}", (*path, "config", "dtype"))
         try:
             return array_of(value, dtype, name)

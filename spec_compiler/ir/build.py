@@ -68,7 +68,7 @@ def _sequential(spec: SequentialSpec, unfolding: _Unfolding) -> Graph | None:
     layers = list(spec.layers)
     if layers and isinstance(layers[0], InputLayer):
         first = layers.pop(0)
-        value = Value(first.name, shape=first.batch_shape, dtype=first.dtype)
+        value = Value(first.name, shape=first.batch_shape, dtype=first.compute_dtype)
     else:
         value = Value("input", shape=spec.build_input_shape)
     graph = Graph(spec, [value], value, [], input_structure=value)
@@ -153,7 +153,7 @@ class _Functional:
                 self._report(MISSING_REFERENCE, f"input '{ref.layer}' is no InputLayer", placed.layer.path)
             else:
                 layer = placed.layer
-                self.inputs[ref.layer] = Value(ref.layer, shape=layer.batch_shape, dtype=layer.dtype)
+                self.inputs[ref.layer] = Value(ref.layer, shape=layer.batch_shape, dtype=layer.compute_dtype)
 
     def _exists(self, ref: Ref, path: tuple[str | int, ...]) -> bool:
         placed = self.layers.get(ref.layer)

@@ -101,6 +101,7 @@ def Imag(op: OpCall, x: Proxy) -> Any:
 
 @lowering
 def ViewAsComplex(op: OpCall, x: Proxy) -> Any:
+    x = op.cast(x, "float32")
     return torch.complex(x[..., 0], x[..., 1])
 
 
@@ -111,7 +112,7 @@ def ViewAsReal(op: OpCall, x: Proxy) -> Any:
 
 @lowering
 def Polar(op: OpCall, abs_: Proxy, angle: Proxy) -> Any:
-    return torch.polar(abs_, angle)
+    return torch.polar(op.cast(abs_, "float32"), op.cast(angle, "float32"))
 
 
 # Functions of two numbers.
@@ -234,9 +235,15 @@ def Nextafter(op: OpCall, x1: Any, x2: Any) -> Any:
     return op.run(torch.nextafter, *ends)
 
 
+_LARGEST_EXPONENT = 1000
+"""Python raises 2.0 to no much higher power; a tensor is infinite then."""
+
+
 @lowering
 def Ldexp(op: OpCall, x1: Any, x2: Any) -> Any:
     x1 = op.as_float(x1) if isinstance(x1, Proxy) else x1
+    if not isinstance(x2, Proxy) and abs(x2) >= _LARGEST_EXPONENT:
+        x2 = op.tensor(x2, x1, "float32")
     return op.run(lambda a, b: a * 2.0**b, x1, x2)
 
 

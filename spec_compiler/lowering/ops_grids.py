@@ -39,7 +39,9 @@ def Full(op: OpCall, fill_value: Proxy, *, shape: Sequence[int], dtype: str | No
 @lowering
 def Vander(op: OpCall, x: Proxy, *, N: int | None, increasing: bool) -> Any:
     count = {} if N is None else {"count": N}
-    return op.call.function(powers, x, **count, **({"increasing": True} if increasing else {}))
+    numbers = op.cast(x, "int32") if op.dtype == "bool" else x
+    y = op.call.function(powers, numbers, **count, **({"increasing": True} if increasing else {}))
+    return y.to(torch.bool) if op.dtype == "bool" else y
 
 
 @lowering

@@ -15,7 +15,7 @@ from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.nn import ops_image as nn_image
 from spec_compiler.specs.layers.conv import effective_dilation
 from spec_compiler.specs.layers.ops_convolutions import each
-from spec_compiler.specs.layers.ops_image import around, axes_of, patch_of
+from spec_compiler.specs.layers.ops_image import around, axes_of, patch_of, surrounded_size
 from spec_compiler.specs.layers.ops_types import Array, axes_in
 
 with_constants("ScaleAndTranslate.output_shape ScaleAndTranslate.scale ScaleAndTranslate.translation")
@@ -91,8 +91,7 @@ def cropped(x: Any, height: int, width: int, target_height: int, target_width: i
 
 def surrounded(x: Any, height: int, width: int, target_height: int, target_width: int, fill: float) -> Any:
     """The images with as much around them, of the target's aspect ratio."""
-    h = max(height, int(float(width * target_height) / target_width))
-    w = max(width, int(float(height * target_width) / target_height))
+    h, w = surrounded_size(height, width, target_height, target_width)
     top, left = int(float(h - height) / 2), int(float(w - width) / 2)
     return F.pad(x, (left, left, top, top), **differing({"value": (fill or 0, 0)}))
 
@@ -220,7 +219,8 @@ def SSIM(op: OpCall, image1: Proxy, image2: Proxy, *, data_format: str | None, *
     defaults = {"max_val": 1.0, "filter_size": 11, "filter_sigma": 1.5, "k1": 0.01, "k2": 0.03}
     names = {"filter_size": "size", "filter_sigma": "sigma"}
     stated = {names.get(key, key): value for key, value in settings.items() if value != defaults[key]}
-    pair = [_batched(op, op.as_float(image), data_format, True) for image in (image1, image2)]
+    first = op.as_float(image1)
+    pair = [_batched(op, x, data_format, True) for x in (first, op.cast(image2, op.type(first).dtype))]
     y = op.call.function(nn_image.ssim, *pair, **stated)
     y = y.squeeze(0) if op.rank(image1) == 3 else y
     return y if "float" in op.dtype else y.to(torch_dtype(op.dtype))

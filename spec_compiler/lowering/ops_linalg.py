@@ -23,7 +23,7 @@ def _several(op: OpCall, function: Callable[..., Any], x: Proxy) -> Any:
 
 
 lower_each({"Inv": torch.linalg.inv, "Det": torch.linalg.det, "Logdet": torch.logdet}, _of_matrix)
-lower_each({"Eig": torch.linalg.eig, "Eigh": torch.linalg.eigh, "Slogdet": torch.linalg.slogdet}, _several)
+lower_each({"Eigh": torch.linalg.eigh, "Slogdet": torch.linalg.slogdet}, _several)
 
 
 def _triangle(op: OpCall, function: Callable[..., Any], x: Proxy, *, upper: bool) -> Any:
@@ -31,6 +31,12 @@ def _triangle(op: OpCall, function: Callable[..., Any], x: Proxy, *, upper: bool
 
 
 lower_each({"Cholesky": torch.linalg.cholesky, "CholeskyInverse": torch.cholesky_inverse}, _triangle)
+
+
+@lowering
+def Eig(op: OpCall, x: Proxy) -> Any:
+    # Of float64 they would be complex128, which Keras does not speak of.
+    return op.call.outputs(torch.linalg.eig(op.cast(x, "float32") if op.type(x).dtype == "float64" else x))
 
 
 @lowering

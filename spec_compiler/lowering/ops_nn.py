@@ -121,7 +121,8 @@ def LayerNorm(
 ) -> Any:
     eps = EPSILON if epsilon is None else epsilon
     half = op.dtype in ("float16", "bfloat16")
-    x, gamma, beta = (op.cast(v, "float32") if half and v is not None else v for v in (x, gamma, beta))
+    dtype = "float32" if half else op.dtype
+    x, gamma, beta = (v if v is None else op.cast(v, dtype) for v in (x, gamma, beta))
     lengths = _last(op, x, axis)
     if lengths is not None and not rms_scaling:
         y = F.layer_norm(x, lengths, **op.call.given(weight=gamma, bias=beta), eps=eps)
@@ -140,7 +141,8 @@ def LayerNorm(
 def RMSNorm(op: OpCall, x: Proxy, scale: Any, *, axis: Any, epsilon: float | None) -> Any:
     eps = EPSILON if epsilon is None else epsilon
     half = op.dtype in ("float16", "bfloat16")
-    x, scale = (op.cast(v, "float32") if half and v is not None else v for v in (x, scale))
+    dtype = "float32" if half else op.dtype
+    x, scale = (v if v is None else op.cast(v, dtype) for v in (x, scale))
     lengths = _last(op, x, axis)
     if lengths is not None:
         y = F.rms_norm(x, lengths, **op.call.given(weight=scale), eps=eps)

@@ -23,7 +23,12 @@ def product(op: OpCall, function: Callable[..., Any], x1: Proxy, x2: Proxy) -> A
     return y.to(torch.bool) if op.dtype == "bool" else y
 
 
-lower_each({"Matmul": operator.matmul, "Kron": torch.kron, "Inner": torch.inner}, product)
+def _kron(a: Proxy, b: Proxy) -> Any:
+    # torch's goes wrong where axes were permuted.
+    return torch.kron(a.contiguous(), b.contiguous())
+
+
+lower_each({"Matmul": operator.matmul, "Kron": _kron, "Inner": torch.inner}, product)
 
 
 @lowering
@@ -42,7 +47,7 @@ def _row(op: OpCall, x: Proxy) -> Any:
 
 @lowering
 def Vdot(op: OpCall, x1: Proxy, x2: Proxy) -> Any:
-    return product(op, torch.dot, _row(op, x1), _row(op, x2))
+    return product(op, torch.vdot if op.dtype == "complex64" else torch.dot, _row(op, x1), _row(op, x2))
 
 
 @lowering
@@ -72,8 +77,8 @@ def Tensordot(op: OpCall, x1: Proxy, x2: Proxy, *, axes: Any) -> Any:
 @lowering
 def Einsum(op: OpCall, *operands: Proxy, subscripts: str) -> Any:
     dtype = "float32" if op.dtype == "bool" else op.dtype
-    y = torch.einsum(subscripts, *(op.cast(x, dtype) for x in operands))
-    return y.to(torch.bool) if op.dtype == "bool" else y
+    # torch sums integers along a diagonal in int64.
+    return op.run(lambda *xs: torch.einsum(subscripts, *xs), *(op.cast(x, dtype) for x in operands))
 
 
 @lowering

@@ -12,7 +12,7 @@ from spec_compiler.passes.infer_shapes import infer_shapes
 from spec_compiler.specs.authoring import shape_arguments
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.model import ModelSpec
-from spec_compiler.specs.shapes import Shape
+from spec_compiler.specs.shapes import Shape, TensorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Budget:
 def check_budget(graph: Graph, reporter: Reporter, budget: Budget) -> None:
     """Report the layer that takes the most, when all of them together take more than the budget."""
     if any(_says_its_types(node.layer) for _, node, _ in _nodes(graph)):
-        graph = _of_one_sample(graph)
+        graph = _of_one_sample(graph, reporter)
     batches = {value.shape[0] for value in graph.inputs if value.shape}
     params: dict[int, tuple[LayerSpec, int]] = {}
     activations: dict[int, tuple[LayerSpec, int]] = {}
@@ -64,16 +64,22 @@ def _says_its_types(layer: LayerSpec) -> bool:
     return type(layer).output_types is not LayerSpec.output_types
 
 
-def _of_one_sample(graph: Graph) -> Graph:
-    """The graph with every size that hangs on the batch's known; as it is, where it cannot take one sample."""
-    reporter = Reporter()
-    single = build_graph(graph.spec, reporter)
+def _of_one_sample(graph: Graph, reporter: Reporter) -> Graph:
+    """The graph with every size that hangs on the batch's known; as it is, where it cannot take one sample.
+
+    What one sample makes too large is reported.
+    """
+    faults = Reporter(reporter.source)
+    single = build_graph(graph.spec, faults)
     if single is None:
         return graph
     for value in single.inputs:
         value.shape = value.shape and (value.shape[0] or 1, *value.shape[1:])
-    infer_shapes(single, reporter)
-    return graph if reporter.error_count else single
+    infer_shapes(single, faults)
+    for diagnostic in faults.diagnostics:
+        if diagnostic.code is BUDGET_EXCEEDED:
+            reporter.add(diagnostic)
+    return graph if faults.error_count else single
 
 
 def _intermediates(node: Node) -> list[Shape]:
@@ -81,12 +87,18 @@ def _intermediates(node: Node) -> list[Shape]:
     layer = node.layer
     if type(layer).intermediates is LayerSpec.intermediates or any(value.shape is None for value in node.outputs):
         return []
+    if _says_its_types(layer):
+        return layer.intermediates(*map_values(_type, node.args), **map_values(_type, node.kwargs))
     kwargs = shape_arguments(layer, node.kwargs)
     return layer.intermediates(*map_values(_shape, node.args), **map_values(_shape, kwargs))
 
 
 def _shape(value: Value) -> Shape | None:
     return value.shape
+
+
+def _type(value: Value) -> TensorType:
+    return TensorType(value.shape or (), value.dtype)
 
 
 def _elements(shape: tuple[int | None, ...] | None, batches: set[int | None]) -> int:

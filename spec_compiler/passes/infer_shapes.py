@@ -10,6 +10,7 @@ from typing import Any
 from spec_compiler.diagnostics import (
     SHAPE_MISMATCH,
     UNKNOWN_ARGUMENT,
+    WRONG_DTYPE,
     WRONG_INPUT_COUNT,
     WRONG_OUTPUT_INDEX,
     Reporter,
@@ -59,13 +60,19 @@ def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
     kwargs = map_values(lambda v: v.shape, shape_arguments(layer, node.kwargs))
     if not _takes(node, args, kwargs, reporter):
         return
+    dtypes = [value.dtype for value in node.inputs]
+    dtype = layer.output_dtype(*dtypes)
+    if "complex64" in dtypes and dtype != "complex64":
+        message = f"layer '{layer.name}' ({type(layer).__name__}) takes no complex numbers"
+        help = "take their real and imaginary parts first: ops.real, ops.imag, ops.view_as_real"
+        reporter.report(WRONG_DTYPE, message, layer.path, help=help)
+        return
     try:
         out = layer.infer_shape(*args, **kwargs)
         _set_variables(graph, layer, layer.variables(*args, **_accepted(type(layer), kwargs)))
     except ShapeError as error:
         reporter.report(error.code, f"layer '{layer.name}': {error}", layer.path, help=error.help)
         return
-    dtype = layer.output_dtype(*(value.dtype for value in node.inputs))
     _set_outputs(node, [(shape, dtype) for shape in (out if isinstance(out, list) else [out])], reporter)
 
 

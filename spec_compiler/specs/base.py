@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from spec_compiler.diagnostics import show
 from spec_compiler.specs import authoring
 from spec_compiler.specs.shapes import Shape, Shapes, TensorType
-from spec_compiler.specs.types import DType, Layout
+from spec_compiler.specs.types import DType, Layout, kept_as
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -233,7 +233,8 @@ class LayerSpec(SpecObject):
     def intermediates(self, *inputs: Any, **kwargs: Any) -> list[Shape]:
         """Shapes of what is made on the way to the output and may be larger than it and the weights: scores of attention.
 
-        Called as `infer_shape` is, once that has passed. The budget counts them.
+        Called as `infer_shape` is, once that has passed; with types as `output_types` where that answers. The budget
+        counts them.
         """
         return []
 
@@ -297,12 +298,12 @@ class LayerSpec(SpecObject):
     @property
     def compute_dtype(self) -> str:
         """What the policy computes in: `bfloat16` for `mixed_bfloat16`."""
-        return self.dtype.removeprefix("mixed_")
+        return kept_as(self.dtype.removeprefix("mixed_"))
 
     @property
     def variable_dtype(self) -> str:
         """What the policy keeps weights in: `float32` for the mixed ones."""
-        return "float32" if self.dtype.startswith("mixed_") else self.dtype
+        return "float32" if self.dtype.startswith("mixed_") else kept_as(self.dtype)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Place the layer in a graph: symbolic tensors in (`Input(...)`), symbolic tensors out."""

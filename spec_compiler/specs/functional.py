@@ -39,7 +39,7 @@ def Input(
         batch_shape = (batch_size, *shape)
     named = {} if name is None else {"name": name}
     layer = InputLayer(batch_shape=tuple(batch_shape), dtype=dtype or "float32", **named)
-    return record(layer, LayerCall((), {}), layer.batch_shape, layer.dtype)  # type: ignore[no-any-return]
+    return record(layer, LayerCall((), {}), layer.batch_shape, layer.compute_dtype)  # type: ignore[no-any-return]
 
 
 def trace(inputs: Any, outputs: Any, name: str | None = None) -> FunctionalSpec:

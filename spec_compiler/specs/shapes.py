@@ -6,7 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from spec_compiler.diagnostics import BAD_RANK, NEGATIVE_SIZE, SHAPE_MISMATCH, UNKNOWN_DIMENSION, WRONG_DTYPE, Code
+from spec_compiler.diagnostics import (
+    BAD_RANK,
+    BUDGET_EXCEEDED,
+    NEGATIVE_SIZE,
+    SHAPE_MISMATCH,
+    UNKNOWN_DIMENSION,
+    WRONG_DTYPE,
+    Code,
+)
 
 Shape = tuple[int | None, ...]
 """Batch axis first; None where the length is not known."""
@@ -54,6 +62,12 @@ class DTypeError(ShapeError):
     """The input, or a weight, is of a dtype that the layer does not take."""
 
     code = WRONG_DTYPE
+
+
+class TooLargeError(ShapeError):
+    """A tensor would have more elements than torch can count."""
+
+    code = BUDGET_EXCEEDED
 
 
 def show(shape: Sequence[int | None]) -> str:

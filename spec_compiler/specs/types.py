@@ -187,6 +187,8 @@ DTYPES = [
     "mixed_float16",
     "mixed_bfloat16",
 ]
+TENSOR_DTYPES = [dtype for dtype in DTYPES if dtype != "string" and not dtype.startswith("mixed_")]
+"""Those that a tensor may be of; the others say what a layer computes in."""
 
 
 def _dtype(value: Any) -> str:
@@ -201,6 +203,14 @@ def _dtype(value: Any) -> str:
 
 
 DType = Annotated[str, Before(_dtype), WithJsonSchema({"enum": DTYPES})]
+
+
+_KEPT_AS = {"uint16": "int32", "uint32": "int64"}
+
+
+def kept_as(dtype: str) -> str:
+    """What numbers of the dtype are kept in: torch has hardly a kernel for uint16 and uint32, so Keras widens them too."""
+    return _KEPT_AS.get(dtype, dtype)
 
 
 def kept_dtype(compute_dtype: str, dtype: str) -> str:

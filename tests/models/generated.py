@@ -16,6 +16,7 @@ from spec_compiler.specs import layers, registry
 from spec_compiler.specs.layers.conv_lstm import ConvLSTM
 from spec_compiler.specs.layers.recurrent import Sequence
 from spec_compiler.specs.layers.wrappers import Bidirectional
+from spec_compiler.specs.types import TENSOR_DTYPES
 from tests.models.generated_ops import operations
 
 Draw = Any
@@ -157,7 +158,7 @@ def models(draw: Draw) -> Data:
     sizes = st.sampled_from([2, 3, 3, 4, 5, 6, 8, 1])
     shapes = st.lists(sizes, min_size=1, max_size=4)
     batch: Data = draw(st.sampled_from([{}, {}, {"batch_size": 2}]))
-    dtype = draw(st.sampled_from(["float32"] * 6 + ["int32", "bool"]))
+    dtype = draw(st.sampled_from(["float32"] * 30 + ["int32", "bool"] * 5 + TENSOR_DTYPES))
     inputs: Data = {"x": {"shape": draw(shapes), "dtype": dtype, **batch}}
     if draw(st.integers(0, 3)) == 0:
         inputs["y"] = draw(st.one_of(st.just(inputs["x"]), shapes.map(lambda shape: {"shape": shape, **batch})))

@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from spec_compiler.specs.layers import ops_table
+from spec_compiler.specs.types import TENSOR_DTYPES
 
 INTS = st.sampled_from([0, 1, -1, 2, 3, 1, -2, 4, 7, 50, 10**6, 2**31 - 1])
 SOME = st.lists(INTS, min_size=1, max_size=3)
@@ -31,8 +32,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "Numbers": st.lists(FLOATS, min_size=1, max_size=3),
     "bool": st.booleans(),
     "str": st.sampled_from(["ij,jk->ik", "i->", "ijk->kji", "i,i->i", "a b -> b a", "a b c -> a (b c)", "fro", "hann"]),
-    # torch has few kernels for the others (uint16, complex64, …), and says so.
-    "DType": st.sampled_from(["float32", "int32", "bool", "int64", "uint8", "float64", "float16"]),
+    "DType": st.sampled_from(TENSOR_DTYPES),
     "Pads": st.one_of(st.integers(0, 3), PAIRS),
     "Any": st.one_of(INTS, SOME, st.none()),
 }

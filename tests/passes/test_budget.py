@@ -32,6 +32,7 @@ def faults(item: str, budget: Budget) -> list[str]:
         # These have a first axis that is no batch.
         ("{ops.linspace: {num: 300, axis: 0}, with: {start: 0.0, stop: {from: x}}}", 1_200),
         ("ops.reshape: {newshape: [50, 2]}", 100),
+        ("{ops.bincount: {minlength: 700}, with: {x: {from: x}}}", 701),
         # Their first axis is the batch's times something, or more than it.
         ("ops.tile: {repeats: [1000, 1]}", 4_000),
         ("ops.repeat: {repeats: 1000}", 4_000),
@@ -80,6 +81,16 @@ def counted(text: str) -> int:
         ([60, 2], "{Attention: {score_mode: dot}, from: [x, x]}"),
         ([60, 9], "{Attention: {score_mode: concat}, from: [x, x]}"),
         ([60, 9], "{AdditiveAttention: {use_scale: false}, from: [x, x]}"),
+        ([7, 300, 3], "Resizing: {height: 12, width: 5, pad_to_aspect_ratio: true}"),
+        ([7, 300, 3], "{ops.resize: {size: [12, 5], pad_to_aspect_ratio: true}, with: {images: {from: x}}}"),
+        ([40, 3, 2], "{ops.dot_product_attention: {}, with: {query: {from: x}, key: {from: x}, value: {from: x}}}"),
+        ([40, 30], "{ops.cdist: {}, with: {x: {from: x}, y: {from: x}}}"),
+        (
+            [9, 1],
+            "{ops.conv: {padding: same, dilation_rate: 31}, with: {inputs: {from: x}, kernel: [[[1.0]], [[2.0]]]}}",
+        ),
+        ([50], "{ops.multi_hot: {num_classes: 30}, with: {inputs: {from: x}}}"),
+        ([5, 30], "{ops.einsum: {subscripts: 'bij,bkl,bij->b'}, with: {operands: [{from: x}, {from: x}, {from: x}]}}"),
     ],
 )
 def test_what_is_made_on_the_way_is_counted(shape: list[int], item: str) -> None:
@@ -97,7 +108,8 @@ class Largest(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor) and leaf.is_floating_point()]
+        # The bytes are oneDNN's scratch.
+        made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor) and leaf.dtype != torch.uint8]
         self.size = max([self.size, *(t.untyped_storage().nbytes() // t.element_size() for t in made)])
         return result
 
@@ -106,3 +118,10 @@ def test_weights_are_counted_once() -> None:
     assert faults("Dense: {units: 3}", Budget(params=15)) == []
     (message,) = faults("Dense: {units: 3}", Budget(params=14))
     assert "15 parameters" in message
+
+
+@pytest.mark.parametrize(
+    "item", ["ops.repeat: {repeats: 1000000000}", "{ops.diagflat: {k: 1000000000}, with: {x: {from: x}}}"]
+)
+def test_what_one_sample_makes_too_large_is_told(item: str) -> None:
+    assert any("more than" in message for message in faults(item, Budget()))

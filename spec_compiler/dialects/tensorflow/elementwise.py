@@ -8,7 +8,7 @@ from spec_compiler.dialects.tensorflow.builder import Builder
 from spec_compiler.dialects.tensorflow.table import tf, writes
 from spec_compiler.dialects.tensorflow.values import Refusal, dtype_name, is_tensor, tensors_in
 from spec_compiler.specs.layers.ops_types import is_float
-from spec_compiler.specs.types import DTYPES
+from spec_compiler.specs.types import TENSOR_DTYPES
 
 if TYPE_CHECKING:
     from spec_compiler.dialects.tensorflow.recorder import Recorder
@@ -249,7 +249,7 @@ def saturate_cast(to: Builder, value: Any, dtype: Any) -> Any:
 def known_dtype(dtype: Any) -> str:
     """The name of one of our dtypes."""
     name = dtype_name(dtype)
-    if name not in DTYPES or name == "string":
+    if name not in TENSOR_DTYPES:
         raise Refusal(f"there is no dtype '{name}'")
     return name
 

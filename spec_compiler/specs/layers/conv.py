@@ -100,9 +100,8 @@ class Window(Spatial):
         """Shape of the input with its padding, where it has some."""
         if self.padding == "valid":
             return []
-        dims = self.spatial_dims(x)
-        windows = zip(dims, self.kernel_size, effective_dilation(dims, self.dilation_rate, self.padding), strict=True)
-        return [self.with_dims(x, tuple((n or 1) + d * (k - 1) for n, k, d in windows), x[self.channel_axis])]
+        dims = padded_dims(self.spatial_dims(x), self.kernel_size, self.dilation_rate, self.padding)
+        return [self.with_dims(x, dims, x[self.channel_axis])]
 
     def forbid_strided_dilation(self) -> None:
         """Raise ValueError when the window is both strided and dilated."""
@@ -117,6 +116,12 @@ def effective_dilation(dims: Shape, dilation: Sequence[int], padding: str) -> tu
     if padding == "valid":
         return tuple(dilation)
     return tuple(d if n is None else min(d, 4 * n) for n, d in zip(dims, dilation, strict=True))
+
+
+def padded_dims(dims: Shape, kernel: Sequence[int], dilation: Sequence[int], padding: str) -> Shape:
+    """Lengths of the spatial axes with their padding, an unknown one counted as 1."""
+    windows = zip(dims, kernel, effective_dilation(dims, dilation, padding), strict=True)
+    return tuple((n or 1) + d * (k - 1) for n, k, d in windows)
 
 
 class Windowed(Window):

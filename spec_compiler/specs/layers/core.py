@@ -1,6 +1,6 @@
 """The layers every model is made of: inputs, dense projections, what lets through and what masks."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 
@@ -10,6 +10,7 @@ from spec_compiler.specs.initializers.constant import Zeros
 from spec_compiler.specs.initializers.fans import GlorotUniform
 from spec_compiler.specs.shapes import RankError, Shape, require_dim, require_min_rank, show
 from spec_compiler.specs.types import (
+    TENSOR_DTYPES,
     Activation,
     Bool,
     ConstraintField,
@@ -51,8 +52,14 @@ class InputLayer(LayerSpec):
     def infer_shape(self, *inputs: Shape) -> Shape:
         return self.batch_shape
 
+    @model_validator(mode="after")
+    def _of_numbers(self) -> Self:
+        if self.dtype not in TENSOR_DTYPES:
+            raise ValueError(f"an input is of a dtype of numbers, as float32 or int32, got {self.dtype}")
+        return self
+
     def output_dtype(self, *dtypes: str) -> str:
-        return self.dtype
+        return self.compute_dtype
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -6,6 +6,7 @@ from pydantic import WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from spec_compiler.specs.layers.conv import Spatial
+from spec_compiler.specs.layers.ops_image import surrounded_size
 from spec_compiler.specs.shapes import Shape, UnknownDimensionError, show
 from spec_compiler.specs.types import Before, Bool, Float, Layout, PositiveInt, Seed, kept_dtype
 
@@ -83,8 +84,16 @@ class Resizing(Resized):
             self.known_dims(x)
         return super().infer_shape(x)
 
+    def intermediates(self, x: Shape, *_: Any, **__: Any) -> list[Shape]:
+        """The images with what is put around them."""
+        if not self.pad_to_aspect_ratio:
+            return []
+        size = surrounded_size(*self.known_dims(x), self.height, self.width)
+        return [self.with_dims(x, size, x[self.channel_axis])]
+
     def output_dtype(self, *dtypes: str) -> str:
-        return kept_dtype(self.compute_dtype, dtypes[0])
+        # Complex numbers are no colours, and are refused where they would become floats.
+        return self.compute_dtype if "complex" in dtypes[0] else kept_dtype(self.compute_dtype, dtypes[0])
 
 
 class CenterCrop(Resized):

@@ -5,10 +5,11 @@ from typing import Any, ClassVar, Self
 from pydantic import model_validator
 
 from spec_compiler.specs.base import LayerSpec, MaskRule
+from spec_compiler.specs.layers.ops_dtypes import require_real
 from spec_compiler.specs.layers.ops_table import Operation, find, is_type
 from spec_compiler.specs.layers.ops_types import array_of
 from spec_compiler.specs.serialization import plain
-from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, product, show
+from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, TooLargeError, product, show
 from spec_compiler.specs.types import MAX_SIZE, Layout
 
 
@@ -61,12 +62,17 @@ class OpSpec(LayerSpec):
         operation = self.operation
         try:
             inputs = operation.bound(args, kwargs, is_type)
+            require_real(self.op, inputs)
             types = operation.call(inputs, self.settings)
         except ShapeError as error:
             raise type(error)(f"{self.op}: {error}", error.help) from None
         for one in types if isinstance(types, list) else [types]:
             _require_bounded(one.shape, self.op)
         return types  # type: ignore[no-any-return]
+
+    def intermediates(self, *args: Any, **kwargs: Any) -> list[Shape]:
+        operation = self.operation
+        return operation.intermediates(operation.bound(args, kwargs, is_type), self.settings)
 
     def infer_shape(self, *inputs: Any, **kwargs: Any) -> Any:
         raise TypeError("an operation's output hangs on its inputs' dtypes too: see output_types")
@@ -98,4 +104,4 @@ def _constants(value: Any) -> Any:
 def _require_bounded(shape: Shape, op: str) -> None:
     size = product(n for n in shape if n is not None)
     if size is not None and size > MAX_SIZE:
-        raise ShapeError(f"{op}: an output of shape {show(shape)} has more than {MAX_SIZE} elements")
+        raise TooLargeError(f"{op}: an output of shape {show(shape)} has more than {MAX_SIZE} elements")

@@ -5,17 +5,24 @@ from __future__ import annotations
 from spec_compiler.specs.layers.ops_arguments import Axes, Number
 from spec_compiler.specs.layers.ops_elementwise import kept_number, made_float
 from spec_compiler.specs.layers.ops_table import Module
-from spec_compiler.specs.layers.ops_types import axes_in, axis_in, floating, require_fitting
-from spec_compiler.specs.shapes import ShapeError, TensorType
+from spec_compiler.specs.layers.ops_types import axes_in, axis_in, floating, require_held
+from spec_compiler.specs.shapes import DTypeError, ShapeError, TensorType
 
 op = Module("keras.src.ops.nn")
 
-op.each("Relu Relu6 HardTanh", kept_number, "any")
+op.each("Relu Relu6", kept_number, "any")
 op.each(
     "Sigmoid SparseSigmoid Softplus Softsign SparsePlus Silu LogSigmoid HardSigmoid HardSilu Selu TanhShrink",
     made_float,
     "any",
 )
+
+
+@op.having("any")
+def HardTanh(x: TensorType) -> TensorType:
+    if x.dtype == "uint8":
+        raise DTypeError("it clips to -1, which is no uint8", help="cast the numbers to int32 or float32 first")
+    return kept_number(x)
 
 
 @op.having("any")
@@ -31,7 +38,9 @@ def HardShrink(x: TensorType, *, threshold: Number = 0.5) -> TensorType:
 def _shrunk(x: TensorType, threshold: Number) -> TensorType:
     if threshold < 0:
         raise ShapeError(f"the threshold must not be negative, got {threshold}")
-    return made_float(x)
+    found = made_float(x)
+    require_held(found.dtype, threshold)
+    return found
 
 
 @op.having("any")
@@ -63,7 +72,7 @@ def Gelu(x: TensorType, *, approximate: bool = True) -> TensorType:
 
 @op.having("any")
 def Threshold(x: TensorType, *, threshold: Number, default_value: Number) -> TensorType:
-    require_fitting(x.dtype, threshold, default_value)
+    require_held(x.dtype, threshold, default_value)
     return kept_number(x)
 
 

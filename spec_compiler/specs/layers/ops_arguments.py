@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from spec_compiler.specs.types import DTYPES, MAX_FLOAT, MAX_SIZE
+from spec_compiler.specs.types import MAX_FLOAT, MAX_SIZE, TENSOR_DTYPES, kept_as
 
 Axes = int | Sequence[int] | None
 """One axis, several, or all."""
@@ -102,10 +102,8 @@ def _text(value: Any) -> str:
 def _dtype(value: Any) -> str | None:
     if isinstance(value, dict) and isinstance(value.get("config"), dict):
         value = value["config"].get("name", value)
-    if value is None or (
-        isinstance(value, str) and value in DTYPES and not value.startswith("mixed") and value != "string"
-    ):
-        return value
+    if value is None or (isinstance(value, str) and value in TENSOR_DTYPES):
+        return value and kept_as(value)
     raise ValueError("expected a dtype, as float32 or int32")
 
 

@@ -10,9 +10,10 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from spec_compiler.specs.base import LayerSpec, single
+from spec_compiler.specs.layers.conv import padded_dims
 from spec_compiler.specs.layers.ops_arguments import Counts, Sizes
-from spec_compiler.specs.layers.ops_table import Module
-from spec_compiler.specs.layers.ops_types import require_floats, require_numbers, require_one_dtype
+from spec_compiler.specs.layers.ops_table import Module, on_the_way
+from spec_compiler.specs.layers.ops_types import real_dtype, require_floats, require_numbers, require_one_dtype
 from spec_compiler.specs.shapes import RankError, Shape, ShapeError, TensorType, convolved, show
 from spec_compiler.specs.types import Layout
 
@@ -210,6 +211,32 @@ def SeparableConv(
     return Conv(between, pointwise_kernel, data_format=data_format)
 
 
+@on_the_way("Conv DepthwiseConv")
+def _padded(
+    inputs: TensorType,
+    kernel: TensorType,
+    *_: Any,
+    padding: str,
+    data_format: str | None,
+    dilation_rate: Sizes,
+    **__: Any,
+) -> list[Shape]:
+    """The input with its padding."""
+    dims, channels = spatial(inputs.shape, data_format)
+    dilations = each(dilation_rate, len(dims), "dilation_rate")
+    size = [k or 1 for k in kernel.shape[:-2]]
+    padded = dims if padding == "valid" else padded_dims(dims, size, dilations, padding)
+    return [shaped(inputs.shape, padded, channels, data_format)]
+
+
+@on_the_way("SeparableConv")
+def _padded_and_convolved(
+    inputs: TensorType, kernel: TensorType, pointwise_kernel: TensorType, **settings: Any
+) -> list[Shape]:
+    """The input with its padding, and the single channels convolved."""
+    return [*_padded(inputs, kernel, **settings), DepthwiseConv(inputs, kernel, **settings).shape]
+
+
 @op.having(order="inputs kernel strides padding output_padding data_format dilation_rate", prepared=with_format)
 def ConvTranspose(
     inputs: TensorType,
@@ -222,6 +249,7 @@ def ConvTranspose(
     dilation_rate: Sizes = 1,
 ) -> TensorType:
     rank = _require_kernel(inputs, kernel)
+    require_floats(TensorType((), real_dtype(inputs.dtype)))
     layer = transposed_layer(rank, kernel.shape, strides, padding, output_padding, data_format, dilation_rate)
     _, channels = spatial(inputs.shape, data_format)
     if channels != kernel.shape[-1]:

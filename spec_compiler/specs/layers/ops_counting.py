@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from spec_compiler.specs.layers.ops_arguments import Count, Number, Size
-from spec_compiler.specs.layers.ops_table import Module
-from spec_compiler.specs.layers.ops_types import array_of, axis_in, promoted, require_ints
-from spec_compiler.specs.shapes import RankError, ShapeError, TensorType, merged, show
+from spec_compiler.specs.layers.ops_table import Module, on_the_way
+from spec_compiler.specs.layers.ops_types import array_of, axis_in, promoted, require_held, require_ints
+from spec_compiler.specs.shapes import RankError, Shape, ShapeError, TensorType, merged, show
 
 op = Module("keras.src.ops.numpy")
 
@@ -48,6 +48,11 @@ def Bincount(x: TensorType, *, weights: Any = None, minlength: Count = 0, sparse
     return TensorType((*x.shape[:-1], None), promoted(x.dtype, found.dtype))
 
 
+@on_the_way("Bincount")
+def _counted(x: TensorType, *, minlength: Count, **_: Any) -> list[Shape]:
+    return [(*x.shape[:-1], minlength)]
+
+
 @op
 def Unique(
     x: TensorType,
@@ -61,6 +66,7 @@ def Unique(
     fill_value: Number | None = None,
 ) -> TensorType | list[TensorType]:
     """The numbers that occur, or the slices along `axis`; where each is first, which each element is, how many are."""
+    require_held(x.dtype, fill_value)
     dim = None if axis is None else axis_in(axis, len(x.shape))
     values = (size,) if dim is None else (*x.shape[:dim], size, *x.shape[dim + 1 :])
     found = [TensorType(values, x.dtype)]

@@ -15,8 +15,9 @@ from spec_compiler.specs.layers.ops_types import (
     is_float,
     is_int,
     promoted,
+    real_dtype,
     require_fitting,
-    require_floats,
+    require_held,
     require_ints,
     require_numbers,
     shape_of,
@@ -54,7 +55,7 @@ def kept_bits(x: TensorType) -> TensorType:
     return x
 
 
-op.each("Absolute Abs Conjugate Conj Copy Trunc Sign", kept, "any")
+op.each("Conjugate Conj Copy Trunc Sign", kept, "any")
 op.each("Negative", kept_number, "any")
 op.each(
     "Arccos Arccosh Arcsin Arcsinh Arctan Arctanh Cbrt Ceil Cos Cosh Deg2rad Rad2deg Exp Exp2 Expm1 Fabs Floor I0 Log "
@@ -88,21 +89,23 @@ def NanToNum(
 @op.having("any")
 def Clip(x: TensorType, *, x_min: Number, x_max: Number) -> TensorType:
     dtype = promoted(*("int32" if x.dtype == "bool" else x.dtype, dtype_of(x_min), dtype_of(x_max)))
-    require_fitting(dtype, x_min, x_max)
+    require_held(dtype, x_min, x_max)
     return TensorType(x.shape, dtype)
 
 
 # Complex numbers.
 
 
+def magnitude(x: TensorType) -> TensorType:
+    return TensorType(x.shape, real_dtype(x.dtype))
+
+
+op.each("Absolute Abs Real", magnitude, "any")
+
+
 @op.having("any")
 def Angle(x: TensorType) -> TensorType:
-    return TensorType(x.shape, "float32" if x.dtype == "complex64" else floating(x))
-
-
-@op.having("any")
-def Real(x: TensorType) -> TensorType:
-    return TensorType(x.shape, "float32") if x.dtype == "complex64" else x
+    return TensorType(x.shape, real_dtype(floating(x)))
 
 
 @op.having("any")
@@ -116,7 +119,6 @@ def Imag(x: TensorType) -> TensorType:
 def ViewAsComplex(x: TensorType) -> TensorType:
     if not x.shape or x.shape[-1] not in (2, None):
         raise ShapeError("the last axis must be of length 2: the real and the imaginary parts")
-    require_floats(x)
     return TensorType(x.shape[:-1], "complex64")
 
 
@@ -129,7 +131,6 @@ def ViewAsReal(x: TensorType) -> TensorType:
 
 @Module("keras.src.ops.nn").having("any")
 def Polar(abs_: TensorType, angle: TensorType) -> TensorType:
-    require_floats(abs_, angle)
     return TensorType(elementwise(abs_, angle), "complex64")
 
 
@@ -179,13 +180,13 @@ def on_bits(x: Operand, y: Operand) -> TensorType:
 
 
 def shift(x: Operand, y: Operand) -> TensorType:
-    require_ints(x, y)
-    return arithmetic(x, y)
+    return on_integers(x, y)
 
 
 def on_integers(x1: Operand, x2: Operand) -> TensorType:
-    require_ints(x1, x2)
-    return arithmetic(x1, x2)
+    found = arithmetic(x1, x2)
+    require_ints(found)
+    return found
 
 
 def float_of_numbers(x1: Operand, x2: Operand) -> TensorType:
@@ -208,6 +209,7 @@ op.each("Gcd Lcm", on_integers, "any")
 @op.having("any")
 def Power(x1: Operand, x2: Operand) -> TensorType:
     found = arithmetic_of_numbers(x1, x2)
+    require_held(found.dtype, x2)
     if is_int(found.dtype) and isinstance(x2, int) and x2 < 0:
         raise DTypeError("integers have no negative powers among integers", help="cast them to float32 first")
     return found
@@ -271,7 +273,9 @@ def Where(condition: TensorType, x1: Operand | None = None, x2: Operand | None =
 def Select(condlist: list[TensorType], choicelist: list[TensorType], default: Operand = 0) -> TensorType:
     if len(condlist) != len(choicelist):
         raise ShapeError(f"it takes as many conditions as choices, got {len(condlist)} and {len(choicelist)}")
-    return TensorType(elementwise(*condlist, *choicelist, default), together(*choicelist, default))
+    dtype = together(*choicelist, default)
+    require_held(dtype, default)
+    return TensorType(elementwise(*condlist, *choicelist, default), dtype)
 
 
 # Dtypes, constants, gradients.
@@ -338,7 +342,7 @@ op.each("OnesLike ZerosLike EmptyLike", like, "any")
 def FullLike(x: TensorType, fill_value: Operand, *, dtype: DType = None) -> TensorType:
     if elementwise(x, fill_value) != x.shape and None not in x.shape:
         raise ShapeError(f"values of shape {shape_of(fill_value)} do not fill a tensor of shape {x.shape}")
-    require_fitting(dtype or x.dtype, fill_value)
+    require_held(dtype or x.dtype, fill_value)
     return TensorType(x.shape, dtype or x.dtype)
 
 

@@ -6,13 +6,14 @@ from typing import Any, Literal
 
 from spec_compiler.specs.layers.ops_arguments import Count, Ints, Number, Shifts, Size, Sizes
 from spec_compiler.specs.layers.ops_convolutions import each, with_format
-from spec_compiler.specs.layers.ops_table import Module
+from spec_compiler.specs.layers.ops_table import Module, on_the_way
 from spec_compiler.specs.layers.ops_types import (
     Array,
     axes_in,
     is_float,
     promoted,
     require_floats,
+    require_held,
     require_numbers,
 )
 from spec_compiler.specs.shapes import (
@@ -105,6 +106,24 @@ def Resize(
     return TensorType(_with(images.shape, {height: size[0], width: size[1]}), images.dtype)
 
 
+@on_the_way("Resize")
+def _surrounded(
+    images: TensorType, *, size: Sizes, pad_to_aspect_ratio: bool, data_format: str | None, **_: Any
+) -> list[Shape]:
+    """The images with what is put around them."""
+    if not pad_to_aspect_ratio or isinstance(size, int):
+        return []
+    height, width = axes_of(data_format)[:2]
+    h, w = surrounded_size(images.shape[height] or 0, images.shape[width] or 0, *size)
+    return [_with(images.shape, {height: h, width: w})]
+
+
+def surrounded_size(height: int, width: int, target_height: int, target_width: int) -> tuple[int, int]:
+    """Height and width with as much around as brings them to the target's aspect ratio."""
+    h = max(height, int(float(width * target_height) / target_width))
+    return h, max(width, int(float(height * target_width) / target_height))
+
+
 @op
 def AffineTransform(
     images: TensorType,
@@ -119,6 +138,7 @@ def AffineTransform(
     require_floats(transform)
     if len(transform.shape) not in (1, 2) or transform.shape[-1] != 8:
         raise ShapeError(f"a transform is 8 numbers, one for all images or one each, got {show(transform.shape)}")
+    require_held(images.dtype, fill_value)
     return images
 
 
@@ -209,6 +229,7 @@ def MapCoordinates(
         raise ShapeError(f"there is nothing to read in a tensor of shape {show(inputs.shape)}")
     if len(coordinates.shape) < 2 or coordinates.shape[0] != len(inputs.shape):
         raise ShapeError(f"coordinates are of shape ({len(inputs.shape)}, ...), got {show(coordinates.shape)}")
+    require_held(inputs.dtype, fill_value)
     return TensorType(coordinates.shape[1:], inputs.dtype)
 
 

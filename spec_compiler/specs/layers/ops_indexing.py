@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from spec_compiler.specs.layers.ops_arguments import DType, Lengths, Size
-from spec_compiler.specs.layers.ops_table import Module
+from spec_compiler.specs.layers.ops_table import Module, on_the_way
 from spec_compiler.specs.layers.ops_types import Array, axis_in, broadcast, numbers_in, require_ints, require_numbers
 from spec_compiler.specs.shapes import DTypeError, RankError, Shape, ShapeError, TensorType, merged, product, show
 from spec_compiler.specs.types import MAX_SIZE
@@ -230,6 +230,12 @@ def MultiHot(
     coded = list(OneHot(inputs, num_classes=num_classes, axis=axis, dtype=dtype, sparse=sparse).shape)
     del coded[1 if len(inputs.shape) > 1 else 0]
     return TensorType(tuple(coded), dtype or "float32")
+
+
+@on_the_way("MultiHot")
+def _coded(inputs: TensorType, **settings: Any) -> list[Shape]:
+    """A code for each number of a sample."""
+    return [OneHot(inputs, **settings).shape]
 
 
 def _require_codes(x: TensorType, sparse: bool) -> None:

@@ -8,7 +8,15 @@ from typing import Any, Literal
 from spec_compiler.specs.layers.ops_arguments import Axes, Number, Size
 from spec_compiler.specs.layers.ops_elementwise import float_dtype
 from spec_compiler.specs.layers.ops_table import Module
-from spec_compiler.specs.layers.ops_types import axis_in, reduced, require_one_dtype, some_axes_in, widened
+from spec_compiler.specs.layers.ops_types import (
+    axis_in,
+    real_dtype,
+    reduced,
+    require_held,
+    require_one_dtype,
+    some_axes_in,
+    widened,
+)
 from spec_compiler.specs.shapes import DTypeError, RankError, Shape, ShapeError, TensorType, merged, show
 
 op = Module("keras.src.ops.linalg")
@@ -20,7 +28,7 @@ nn = Module("keras.src.ops.nn")
 def _require_matrix(x: TensorType) -> tuple[int | None, int | None]:
     if len(x.shape) < 2:
         raise RankError(f"it takes matrices, tensors of rank 2 or more, got {show(x.shape)}")
-    if x.dtype not in ("float32", "float64"):
+    if x.dtype not in ("float32", "float64", "complex64"):
         raise DTypeError(f"it takes float32 or float64, got {x.dtype}", help="cast it to float32 first")
     return x.shape[-2], x.shape[-1]
 
@@ -60,7 +68,8 @@ def CholeskyInverse(x: TensorType, *, upper: bool = False) -> TensorType:
 @numpy
 def Slogdet(x: TensorType) -> list[TensorType]:
     """Sign and logarithm of the absolute determinant."""
-    return [number_of_square(x)] * 2
+    sign = number_of_square(x)
+    return [sign, TensorType(sign.shape, real_dtype(x.dtype))]
 
 
 @op
@@ -74,7 +83,7 @@ def Eig(x: TensorType) -> list[TensorType]:
 def Eigh(x: TensorType) -> list[TensorType]:
     """Eigenvalues and eigenvectors of symmetric matrices."""
     _require_square(x)
-    return [TensorType(x.shape[:-1], x.dtype), x]
+    return [TensorType(x.shape[:-1], real_dtype(x.dtype)), x]
 
 
 @op
@@ -100,7 +109,7 @@ def Qr(x: TensorType, *, mode: Literal["reduced", "complete"] = "reduced") -> li
 def SVD(x: TensorType, *, full_matrices: bool = True, compute_uv: bool = True) -> TensorType | list[TensorType]:
     rows, columns = _require_matrix(x)
     inner, batch = _shorter(rows, columns), x.shape[:-2]
-    values = TensorType((*batch, inner), x.dtype)
+    values = TensorType((*batch, inner), real_dtype(x.dtype))
     if not compute_uv:
         return values
     left: Shape = (*batch, rows, rows if full_matrices else inner)
@@ -174,6 +183,7 @@ def Norm(x: TensorType, *, ord: Any = None, axis: Axes = None, keepdims: bool = 
 def Normalize(x: TensorType, *, axis: Axes = -1, order: Size = 2, epsilon: Number | None = None) -> TensorType:
     """`x` divided by its norm along the axes."""
     axes = some_axes_in(axis, len(x.shape))
+    require_held(float_dtype(x), epsilon)
     if order != 2 and (len(axes) > 2 or (len(axes) == 2 and order != 1)):
         raise ShapeError(f"a norm of order {order} is taken over one axis, got {len(axes)}")
     return TensorType(x.shape, float_dtype(x))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from spec_compiler.specs.layers.ops_arguments import Axes, Count, Counts, Number, Size, Sizes
-from spec_compiler.specs.layers.ops_table import Module
+from spec_compiler.specs.layers.ops_table import Module, on_the_way
 from spec_compiler.specs.layers.ops_types import (
     axis_in,
     broadcast,
     promoted,
     require_floats,
     require_ints,
+    require_numbers,
     some_axes_in,
     together,
 )
@@ -130,6 +131,7 @@ def BatchNorm(
     epsilon: Number = 0.001,
 ) -> TensorType:
     require_floats(x)
+    require_numbers(mean)
     n = x.shape[axis_in(axis, len(x.shape))]
     for name, value in (("mean", mean), ("variance", variance), ("offset", offset), ("scale", scale)):
         if value is not None and (len(value.shape) != 1 or (n is not None and value.shape[0] not in (n, None))):
@@ -192,7 +194,8 @@ def DotProductAttention(
     for x in (query, key, value):
         if len(x.shape) != 4:
             raise ShapeError(f"it takes tensors of shape (batch, steps, heads, dim), got {show(x.shape)}")
-    require_floats(query, key, value)
+    dtype = together(query, key, value)
+    require_floats(TensorType((), dtype))
     if bias is not None and mask is not None:
         raise ShapeError("it takes a bias or a mask, not both")
     if attn_logits_soft_cap is not None:
@@ -205,7 +208,12 @@ def DotProductAttention(
     for added in (bias, mask):
         if added is not None and (len(added.shape) < 2 or len(broadcast(added.shape, scores)) > 4):
             raise ShapeError(f"a mask or a bias is of shape (batch, heads, steps, steps), got {show(added.shape)}")
-    return TensorType((*query.shape[:3], value.shape[3]), together(query, key, value))
+    return TensorType((*query.shape[:3], value.shape[3]), dtype)
+
+
+@on_the_way("DotProductAttention")
+def _scores(query: TensorType, key: TensorType, *_: Any, **__: Any) -> list[Shape]:
+    return [(query.shape[0], query.shape[2], query.shape[1], key.shape[1])]
 
 
 # Blocks of images, as torch arranges them.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from spec_compiler.specs.layers.ops_table import Module
+from spec_compiler.specs.layers.ops_table import Module, on_the_way
 from spec_compiler.specs.layers.ops_types import (
     axes_in,
     axis_in,
@@ -46,6 +46,13 @@ def Matmul(x1: TensorType, x2: TensorType) -> TensorType:
     rows = left[-2:-1] if len(x1.shape) > 1 else ()
     columns = right[-1:] if len(x2.shape) > 1 else ()
     return TensorType((*broadcast(left[:-2], right[:-2]), *rows, *columns), _of_int8(x1, x2))
+
+
+@on_the_way("Matmul")
+def _stretched(x1: TensorType, x2: TensorType) -> list[Shape]:
+    """Both operands, over all the matrices of either."""
+    batch = broadcast(x1.shape[:-2], x2.shape[:-2])
+    return [(*batch, *x.shape[-2:]) for x in (x1, x2)]
 
 
 @op
@@ -140,6 +147,22 @@ def Einsum(*operands: TensorType, subscripts: str) -> TensorType:
     return TensorType(tuple(lengths[letter] for letter in output), dtype)
 
 
+@on_the_way("Einsum")
+def _products(*operands: TensorType, subscripts: str) -> list[Shape]:
+    """The products of the first two operands, of the first three, and so on, summed over what stands nowhere else."""
+    inputs, output = subscripts_of(subscripts, [len(x.shape) for x in operands])
+    lengths: dict[str, int | None] = {}
+    for letters, x in zip(inputs, operands, strict=True):
+        lengths |= {
+            letter: n for letter, n in zip(letters, x.shape, strict=True) if lengths.get(letter, 1) in (1, None)
+        }
+    found = []
+    for i in range(2, len(inputs)):
+        later = {*output, *"".join(inputs[i:])}
+        found.append(tuple(lengths[letter] for letter in lengths if letter in later and letter in "".join(inputs[:i])))
+    return found
+
+
 _MORE = "".join(map(chr, range(0x0391, 0x0391 + 64)))
 """Letters for the axes that an ellipsis stands for."""
 
@@ -180,6 +203,11 @@ def CDist(x: TensorType, y: TensorType) -> TensorType:
     contracted(x.shape[-1], y.shape[-1], (x.shape, y.shape))
     require_numbers(x, y)
     return TensorType((*broadcast(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-2]), floating(x, y))
+
+
+@on_the_way("CDist")
+def _differences(x: TensorType, y: TensorType) -> list[Shape]:
+    return [(*CDist(x, y).shape, x.shape[-1])]
 
 
 @op

@@ -20,12 +20,13 @@ from spec_compiler.specs.layers.ops_types import (
     numbers_in,
     reduced,
     require_floats,
+    require_held,
     require_numbers,
     shape_of,
     some_axes_in,
     widened,
 )
-from spec_compiler.specs.shapes import RankError, Shape, ShapeError, TensorType, merged
+from spec_compiler.specs.shapes import DTypeError, RankError, Shape, ShapeError, TensorType, merged
 from spec_compiler.specs.types import Layout
 
 op = Module("keras.src.ops.numpy")
@@ -78,11 +79,13 @@ op.each("Argmax Argmin Nanargmax Nanargmin", found)
 
 @op.having(by_axes)
 def Max(x: TensorType, *, axis: Axes = None, keepdims: bool = False, initial: Number | None = None) -> TensorType:
+    require_held(x.dtype, initial)
     return kept(x, axis=axis, keepdims=keepdims)
 
 
 @op.having(by_axes)
 def Min(x: TensorType, *, axis: Axes = None, keepdims: bool = False, initial: Number | None = None) -> TensorType:
+    require_held(x.dtype, initial)
     return kept(x, axis=axis, keepdims=keepdims)
 
 
@@ -238,6 +241,9 @@ def TopK(x: TensorType, *, k: Size, sorted: bool = True) -> list[TensorType]:
 def InTopK(targets: TensorType, predictions: TensorType, *, k: Size) -> TensorType:
     if len(predictions.shape) != 2 or len(targets.shape) != 1:
         raise RankError("it takes targets of rank 1 and predictions of rank 2")
+    require_numbers(predictions)
+    if predictions.shape[1] is not None and k > predictions.shape[1]:
+        raise ShapeError(f"there are no {k} largest among {predictions.shape[1]}")
     return TensorType((merged(targets.shape[0], predictions.shape[0]),), "bool")
 
 
@@ -247,6 +253,7 @@ def SearchSorted(
 ) -> TensorType:
     if len(sorted_sequence.shape) != 1:
         raise RankError("the sorted sequence is of rank 1")
+    require_numbers(sorted_sequence, values)
     return TensorType(values.shape, "int32")
 
 
@@ -262,7 +269,8 @@ def Histogram(x: TensorType, *, bins: Size = 10, range: Numbers | None = None) -
     """How many numbers fall in each bin, and the bins' edges."""
     if len(x.shape) != 1:
         raise RankError(f"it takes a tensor of rank 1, got rank {len(x.shape)}")
-    require_floats(x)
+    if x.dtype not in ("float32", "float64"):
+        raise DTypeError(f"it takes float32 or float64, got {x.dtype}", help="cast it to float32 first")
     if range and (len(range) != 2 or range[0] > range[1]):
         raise ShapeError(f"the range is its two ends, the lower one first, got {list(range)}")
     return [TensorType((bins,), x.dtype), TensorType((bins + 1,), x.dtype)]

@@ -26,7 +26,7 @@ from spec_compiler.diagnostics import show as shown
 from spec_compiler.specs.layers.ops_arguments import check
 from spec_compiler.specs.layers.ops_types import Array, array_of, require_bounded
 from spec_compiler.specs.registry import snake_case
-from spec_compiler.specs.shapes import ShapeError, TensorType
+from spec_compiler.specs.shapes import Shape, ShapeError, TensorType
 from spec_compiler.specs.types import Layout
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -38,6 +38,8 @@ FAMILIES = [
 """The files of the table, here and in `lowering/`."""
 
 _operations: dict[str, Operation] = {}
+
+_intermediates: dict[str, Callable[..., list[Shape]]] = {}
 
 LayoutRule = Layout | Callable[[int, dict[str, Any]], Layout]
 """The order of axes an operation wants, or a function of the input's rank and the operation's arguments."""
@@ -138,6 +140,21 @@ class Operation:
     def call(self, inputs: dict[str, Any], settings: dict[str, Any]) -> Any:
         """What the rule says of bound inputs and checked settings."""
         return called(self.rule, self.inputs, inputs, settings)
+
+    def intermediates(self, inputs: dict[str, Any], settings: dict[str, Any]) -> list[Shape]:
+        """Shapes of what is made on the way to the outputs and may be larger than they and the inputs."""
+        found = _intermediates.get(self.name)
+        return [] if found is None else called(found, self.inputs, inputs, settings)
+
+
+def on_the_way(names: str) -> Callable[[F], F]:
+    """Register what these operations make on the way: a function called as their rule is, which gives shapes."""
+
+    def register(function: F) -> F:
+        _intermediates.update(dict.fromkeys(names.split(), function))
+        return function
+
+    return register
 
 
 def called(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spec_compiler.specs.shapes import DTypeError, Shape, ShapeError, TensorType, merged, product, show
-from spec_compiler.specs.types import MAX_FLOAT
+from spec_compiler.specs.types import MAX_FLOAT, kept_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ def array_of(value: Any, dtype: str | None = None, written_as: str = "__numpy__"
         require_bounded(number)
     if dtype is None:
         dtype = "float32" if float in kinds or not kinds else "int32" if int in kinds else "bool"
-        if dtype == "int32":
-            _require_range(max(numbers_in(values), key=abs), dtype)
-    return Array(values, dtype, written_as)
+    for number in numbers_in(values) if is_int(dtype) else ():
+        _require_range(number, dtype)
+    return Array(values, kept_as(dtype), written_as)
 
 
 def require_bounded(number: float) -> None:
@@ -106,6 +106,11 @@ def dtype_of(operand: Operand) -> str:
 def is_float(dtype: str) -> bool:
     """Whether the dtype holds real numbers."""
     return "float" in dtype
+
+
+def real_dtype(dtype: str) -> str:
+    """The dtype of the parts of such numbers, and of their absolute values."""
+    return "float32" if dtype == "complex64" else dtype
 
 
 def is_int(dtype: str) -> bool:
@@ -223,6 +228,20 @@ def require_fitting(dtype: str, *operands: Operand) -> None:
     for operand in operands:
         if is_int(dtype) and isinstance(operand, (int, float)):
             _require_range(operand, dtype)
+
+
+def require_held(dtype: str, *numbers: Operand | None) -> None:
+    """ShapeError when `dtype` cannot hold a number that torch keeps in it: float16 too, where sums may overflow."""
+    for number in numbers:
+        if not isinstance(number, (int, float)):
+            continue
+        if is_int(dtype) or dtype == "bool":
+            _require_range(number, "int64" if dtype == "bool" else dtype)
+        elif dtype == "float16" and _LARGEST_HALF < abs(number) < math.inf:
+            raise ShapeError(f"{number} is out of the range of {dtype}")
+
+
+_LARGEST_HALF = 65504
 
 
 def _require_range(number: float, dtype: str) -> None:

@@ -35,6 +35,7 @@ from spec_compiler.specs.authoring import clear_names
 from spec_compiler.specs.functional import Input, trace
 from spec_compiler.specs.layers.ops import OpSpec
 from spec_compiler.specs.serialization import serialize
+from spec_compiler.specs.types import kept_as
 
 CASES = Path(__file__).parent / "cases"
 BATCH = 3
@@ -108,13 +109,13 @@ def _drawn(case: Case, stated: Any, rng: np.random.Generator) -> np.ndarray[Any,
     dtype = given.get("dtype", case.dtype)
     size = given["shape"] if _is_whole(case, given) else [BATCH, *given["shape"]]
     if "values" in given:
-        return np.array(given["values"], dtype)
+        return np.array(given["values"]).astype("float32" if dtype == "bfloat16" else dtype)
     if dtype == "bool":
-        return rng.random(size) < 0.5
+        return np.asarray(rng.random(size) < 0.5)
     if "int" in dtype:
         return rng.integers(int(given.get("low", 0)), int(given.get("high", 5)), size).astype(dtype)
     if "complex" in dtype:
-        return (rng.standard_normal(size) + 1j * rng.standard_normal(size)).astype(dtype)
+        return np.asarray(rng.standard_normal(size) + 1j * rng.standard_normal(size), dtype)
     array = rng.uniform(given.get("low", case.low), given.get("high", case.high), size)
     if given.get("square"):
         array = array @ np.swapaxes(array, -1, -2) + 2 * np.eye(size[-1])
@@ -240,6 +241,6 @@ def tensors_of(case: Case, arrays: list[np.ndarray[Any, Any]]) -> list[torch.Ten
     """The inputs as tensors; floats take part in gradients, if those are compared."""
     found = []
     for array, stated in zip(arrays, case.inputs, strict=True):
-        tensor = torch.from_numpy(array.copy()).to(getattr(torch, _dtype(case, stated)))
+        tensor = torch.from_numpy(array.copy()).to(getattr(torch, kept_as(_dtype(case, stated))))
         found.append(tensor.requires_grad_() if case.gradient and tensor.is_floating_point() else tensor)
     return found

@@ -47,7 +47,7 @@ def test_operation_matches_keras(case: Case) -> None:
     _assert_types(pair, found, expected)
     for i, (a, b) in enumerate(zip(found, expected, strict=True)):
         if "numbers" not in case.wrong:
-            _assert_close(a, b, f"output {i}")
+            assert_close(a, b, f"output {i}")
     if case.gradient and case.held_to != "numpy":
         _assert_gradients(found, ours, expected, theirs)
     _assert_emitted(pair, lowered, ours, found)
@@ -125,7 +125,7 @@ def _assert_types(pair: Pair, found: list[torch.Tensor], expected: list[torch.Te
         assert [t.dtype for t in found] == [t.dtype for t in expected]
 
 
-def _assert_close(a: torch.Tensor, b: torch.Tensor, what: str, *through: torch.dtype) -> None:
+def assert_close(a: torch.Tensor, b: torch.Tensor, what: str, *through: torch.dtype) -> None:
     """Assert that two tensors agree, to the precision of their dtypes and of those they were computed `through`."""
     a, b = a.detach(), b.detach()
     tolerance = max(HALF.get(dtype, RTOL) for dtype in (a.dtype, b.dtype, *through))
@@ -148,7 +148,7 @@ def _assert_gradients(found: Any, ours: Any, expected: Any, theirs: Any) -> None
     for i, (a, b) in enumerate(zip(*grads, strict=True)):
         assert (a is None) == (b is None) or not (a if b is None else b).any(), f"gradient {i}"
         if a is not None and b is not None:
-            _assert_close(a, b, f"gradient {i}", *(output.dtype for output in expected))
+            assert_close(a, b, f"gradient {i}", *(output.dtype for output in expected))
 
 
 def _loss(outputs: list[torch.Tensor]) -> torch.Tensor | None:
