@@ -122,7 +122,8 @@ def LayerNorm(
     eps = EPSILON if epsilon is None else epsilon
     half = op.dtype in ("float16", "bfloat16")
     dtype = "float32" if half else op.dtype
-    x, gamma, beta = (v if v is None else op.cast(v, dtype) for v in (x, gamma, beta))
+    x = op.cast(x, dtype)
+    gamma, beta = (v if v is None else op.cast(v, dtype) for v in (gamma, beta))
     lengths = _last(op, x, axis)
     if lengths is not None and not rms_scaling:
         y = F.layer_norm(x, lengths, **op.call.given(weight=gamma, bias=beta), eps=eps)
@@ -142,7 +143,7 @@ def RMSNorm(op: OpCall, x: Proxy, scale: Any, *, axis: Any, epsilon: float | Non
     eps = EPSILON if epsilon is None else epsilon
     half = op.dtype in ("float16", "bfloat16")
     dtype = "float32" if half else op.dtype
-    x, scale = (v if v is None else op.cast(v, dtype) for v in (x, scale))
+    x, scale = op.cast(x, dtype), scale if scale is None else op.cast(scale, dtype)
     lengths = _last(op, x, axis)
     if lengths is not None:
         y = F.rms_norm(x, lengths, **op.call.given(weight=scale), eps=eps)
