@@ -131,6 +131,8 @@ class Step:
     @torch.no_grad()
     def _constrain(self) -> None:
         for weight, constraint in self.constrained:
+            if all(parameter.grad is None for parameter in weight.parameters):
+                continue  # not in use, and so left alone by Keras's optimizers altogether
             assign(weight.parameters, weight.rules, project(constraint, weight.to_keras()))
 
     def reset(self) -> None:
