@@ -30,10 +30,11 @@ from spec_compiler.dialects.keras3_words import sized_by_padding
 from spec_compiler.dialects.known import holds_operations
 from spec_compiler.dialects.tensorflow import TensorFlowCall, inverted, written, written_as
 from spec_compiler.dialects.typed import Typed, input_shape, typed
-from spec_compiler.ir import Node
+from spec_compiler.ir import Node, values_in
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.core import InputLayer
 from spec_compiler.specs.layers.merging import Concatenate, Elementwise, Maximum, Minimum, Multiply
+from spec_compiler.specs.layers.wrappers import TimeDistributed
 from spec_compiler.specs.model import (
     CallSpec,
     FunctionalSpec,
@@ -216,6 +217,8 @@ def _has_own_graph(layer: LayerSpec) -> bool:
 def _masks_differ(node: Node) -> bool:
     """Whether Keras 2 would compute other numbers or another mask than the call does, for the masks it has."""
     layer = node.layer
+    if not layer.keras2_masks and isinstance(layer, TimeDistributed):
+        return _step_masks_differ(layer, node)
     if layer.keras2_masks or not any(mask is not None for mask in node.masks):
         return False
     if words.zeroes_in_vain(layer):
@@ -224,6 +227,18 @@ def _masks_differ(node: Node) -> bool:
         own = isinstance(layer, (Multiply, Maximum, Minimum))
         return own or any(mask is not node.masks[0] for mask in node.masks)
     return is_recurrent(type(layer)) and "initial_state" in node.kwargs and "mask" not in node.kwargs
+
+
+def _step_masks_differ(layer: TimeDistributed, node: Node) -> bool:
+    """Whether Keras 2, which asks the layer within, would give the output another mask than the one that came."""
+    mask, inner = node.masks[0], layer.layer
+    if node.body is not None:
+        made = next(values_in(node.body.outputs)).mask
+        rule = "none" if made is None else "first" if made is node.body.inputs[0] else "computed"
+    else:
+        rule = "none" if isinstance(inner, TimeDistributed) else inner.output_mask((mask is not None,))
+    within = len(node.mask_shapes[0] or ()) > 2
+    return rule == "computed" or layer.makes_mask or (rule == "none" and within)
 
 
 def _states_input(spec: SequentialSpec) -> bool:

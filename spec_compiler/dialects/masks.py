@@ -13,20 +13,23 @@ KEY, KERAS2 = "masks", "keras2"
 def stated(spec: ModelSpec) -> dict[str, str]:
     """The key for the document of `spec`; none where Keras 2 and 3 compute the same.
 
-    They differ where masks are merged, in recurrent layers that are given states, and in Softmax under a mask of its own.
+    They differ where masks are merged, in recurrent layers that are given states, in layers run at every step, and in
+    Softmax under a mask of its own.
     """
     # Families that reading need not load.
     from spec_compiler.dialects.calls import is_recurrent
     from spec_compiler.specs.layers.core import Masking
     from spec_compiler.specs.layers.embedding import Embedding
     from spec_compiler.specs.layers.merging import Merging
+    from spec_compiler.specs.layers.wrappers import TimeDistributed
 
     layers = list(spec.walk())
     if any(
         isinstance(layer, FunctionalSpec) and any(map(_is_masked_softmax, layer.placed)) for layer in [spec, *layers]
     ):
         return {KEY: KERAS2}
-    follow = any(layer.keras2_masks and (isinstance(layer, Merging) or is_recurrent(type(layer))) for layer in layers)
+    differing = (Merging, TimeDistributed)
+    follow = any(layer.keras2_masks and (isinstance(layer, differing) or is_recurrent(type(layer))) for layer in layers)
     masked = any(isinstance(layer, Masking) or (isinstance(layer, Embedding) and layer.mask_zero) for layer in layers)
     return {KEY: KERAS2} if follow and masked else {}
 

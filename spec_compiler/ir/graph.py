@@ -32,6 +32,11 @@ class Value:
     layout: Layout = "keras"
     """The physical order of axes; `channels_first` when the last axis has moved behind the batch axis."""
 
+    @property
+    def shape_as_mask(self) -> Shape | None:
+        """Shape of the mask that the value is, given as one, or makes; None where it is not known."""
+        return self.mask_shape if self.mask is self else self.shape
+
 
 @dataclass(slots=True, eq=False)
 class Node:
@@ -65,6 +70,11 @@ class Node:
             if isinstance(mask, Value) and i < len(masks):
                 masks[i] = mask
         return masks
+
+    @property
+    def mask_shapes(self) -> list[Shape | None]:
+        """The shape of each input's mask; None where there is none, or where it is not known."""
+        return [None if mask is None else mask.shape_as_mask for mask in self.masks]
 
 
 @dataclass(slots=True, eq=False)

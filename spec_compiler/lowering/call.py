@@ -48,8 +48,7 @@ class Call:
     @property
     def mask_ranks(self) -> list[int]:
         """How many axes each input's mask has; 0 where there is none."""
-        shapes = [mask and (mask.mask_shape if mask.mask is mask else mask.shape) for mask in self.node.masks]
-        return [len(shape or ()) for shape in shapes]
+        return [len(shape or ()) for shape in self.node.mask_shapes]
 
     def _boolean(self, mask: Value | None) -> Proxy | None:
         found = self._lowering.mask(mask)

@@ -287,18 +287,22 @@ class GraphLowering:
 
     def _mask_given(self, value: Value, mask: Value | None) -> Proxy | None:
         """The mask that a nested model is called with: of every step, where another call has one and this has none."""
-        if mask is not None:
-            return self.mask(mask)
-        x = self.proxy(value)
-        return torch.ones_like(x if len(value.shape or ()) < 3 else x.flatten(2)[..., 0], dtype=torch.bool)
+        return self.mask(mask) if mask is not None else _of_all_steps(self.proxy(value), value.shape)
 
     def _at_every_step(self, node: Node, body: Graph, target: str, x: Proxy, more: bool) -> tuple[Proxy]:
         """What a nested model makes of all steps of `x` as one batch, the steps apart again."""
         known = node.inputs[0].shape[1]  # type: ignore[index]
         steps: Any = x.shape[1] if known is None else known
-        result: Any = self.tracer.create_proxy("call_module", target, (x.flatten(0, 1),), {})
+        args, inner = [x.flatten(0, 1)], body.inputs[0]
+        if inner.mask is inner:
+            mask = self.mask(node.masks[0]) if len(node.mask_shapes[0] or ()) > 2 else None
+            args.append(_of_all_steps(args[0], inner.shape) if mask is None else mask.flatten(0, 1))
+        result: Any = self.tracer.create_proxy("call_module", target, tuple(args), {})
         if more:
-            result, penalties = result[0], result[2]
+            result, masks, penalties = result[0], result[1], result[2]
+            value, made = node.outputs[0], next(values_in(body.outputs)).mask
+            if value.mask is value and made is not None:
+                self._masks[id(value)] = masks[0].unflatten(0, (-1, steps))
             # Keras divides each by the size of one step's batch.
             self.penalties += [penalties[i] * steps for i in range(self.modules[target].penalties)]  # type: ignore[union-attr]
         (y,) = _unpack(result, body.outputs)
@@ -360,6 +364,11 @@ class GraphLowering:
 def penalized(graph: Graph) -> bool:
     """Whether a layer of the graph, nested ones included, has an activity regularizer."""
     return any(getattr(layer, "activity_regularizer", None) is not None for layer in graph.spec.walk())
+
+
+def _of_all_steps(x: Proxy, shape: tuple[int | None, ...] | None) -> Any:
+    """A mask of the steps of `x` that leaves none out."""
+    return torch.ones_like(x if len(shape or ()) < 3 else x.flatten(2)[..., 0], dtype=torch.bool)
 
 
 def _unpack(result: Any, structure: Any) -> list[Any]:

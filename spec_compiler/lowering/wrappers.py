@@ -9,7 +9,7 @@ import torch
 from spec_compiler.lowering.call import Call, named
 from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.recurrent import flat, steps_mask
-from spec_compiler.lowering.table import lowers, lowers_mask
+from spec_compiler.lowering.table import lowers, lowers_mask, mask_lowering_of
 from spec_compiler.specs.layers.wrappers import Bidirectional, TimeDistributed, halves
 
 
@@ -67,6 +67,13 @@ def time_distributed(layer: TimeDistributed, call: Call, x: Proxy) -> Any:
 
 @lowers_mask(TimeDistributed)
 def time_distributed_mask(layer: TimeDistributed, call: Call, x: Proxy) -> Any:
+    inner: Any = layer.layer
+    while isinstance(inner, TimeDistributed):
+        inner = inner.layer
+    if layer.makes_mask:
+        # It is made of each place alone, so that all steps are asked at once.
+        return mask_lowering_of(type(inner))(inner, call, x)
     mask = call.mask
     assert mask is not None  # or there would be no mask to compute
-    return mask.flatten(2).any(-1) if call.mask_ranks[0] > 2 else mask
+    rank = len(call.node.outputs[0].mask_shape or ())
+    return mask.flatten(rank).any(-1) if call.mask_ranks[0] > rank else mask

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from spec_compiler.diagnostics import BAD_RANK, SHAPE_MISMATCH, Reporter
-from spec_compiler.ir import Graph, Node, Value, values_in
+from spec_compiler.ir import Graph, Node
 from spec_compiler.specs.authoring import shape_arguments
 from spec_compiler.specs.model import ModelSpec
 from spec_compiler.specs.shapes import Shape, ShapeError, agree, show
 
 
 def check_masks(graph: Graph, reporter: Reporter) -> None:
-    """Give each mask its shape, and report the layers that cannot follow it: one of more axes, or fewer, or other lengths."""
+    """Report the layers that cannot follow a mask: one of more axes, or fewer, or other lengths."""
     for node in graph.nodes:
         if node.body is not None:
             _nested(node, node.body, reporter)
@@ -20,7 +20,7 @@ def check_masks(graph: Graph, reporter: Reporter) -> None:
 
 def _layer(node: Node, reporter: Reporter) -> None:
     inputs = [value.shape or () for value in node.inputs]
-    masks = [_shape(mask) for mask in node.masks]
+    masks = node.mask_shapes
     # A layer that takes its `mask` by name looks at it with the other shapes.
     if "mask" not in shape_arguments(node.layer, node.kwargs):
         for i, (x, mask) in enumerate(zip(inputs, masks, strict=True)):
@@ -30,7 +30,7 @@ def _layer(node: Node, reporter: Reporter) -> None:
                 return
     if node.outputs and node.outputs[0].mask is node.outputs[0]:
         try:
-            node.outputs[0].mask_shape = node.layer.computed_mask(inputs, masks)
+            node.layer.computed_mask(inputs, masks)
         except ShapeError as error:
             reporter.report(error.code, f"layer '{node.layer.name}': {error}", node.layer.path, help=error.help)
 
@@ -45,22 +45,8 @@ def _report(node: Node, mask: Shape, wanted: Shape, reporter: Reporter) -> None:
         reporter.report(SHAPE_MISMATCH, message, layer.path)
 
 
-def _shape(mask: Value | None) -> Shape | None:
-    """Shape of a mask: of the one that a value makes, or of the value itself, given as a mask."""
-    if mask is None:
-        return None
-    return mask.mask_shape if mask.mask is mask else mask.shape
-
-
 def _nested(node: Node, body: Graph, reporter: Reporter) -> None:
-    """A nested model has its own masks, and those that it is called with; one run at every step, its own alone."""
-    if not isinstance(node.layer, ModelSpec):
-        check_masks(body, reporter)
-        _layer(node, reporter)
-        return
-    for value, mask, inner in zip(node.inputs, node.masks, body.inputs, strict=True):
-        # Called without a mask, one that takes masks elsewhere gets one of all steps.
-        inner.mask_shape = (value.shape or ())[:2] if mask is None else _shape(mask)
+    """A model's own layers; and what runs it at every step, a layer as any other."""
     check_masks(body, reporter)
-    for value, inner in zip(node.outputs, values_in(body.outputs), strict=True):
-        value.mask_shape = _shape(inner.mask)
+    if not isinstance(node.layer, ModelSpec):
+        _layer(node, reporter)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from spec_compiler.ir import Graph, Node, values_in
+from spec_compiler.ir import Graph, Node, Value, values_in
 from spec_compiler.specs.model import ModelSpec
+from spec_compiler.specs.shapes import Shape, ShapeError
 
 
 def propagate_masks(graph: Graph) -> Graph:
@@ -27,8 +28,8 @@ def _propagate(graph: Graph) -> None:
             if node.body is not None and isinstance(node.layer, ModelSpec):
                 _nested(node, node.body)
                 continue
-            if node.body is not None:
-                _propagate(node.body)  # run at every step, it sees no mask of the steps
+            if node.body is not None and _at_every_step(node, node.body):
+                continue
             if node.outputs:
                 _layer(node)
         if not _level(graph):
@@ -45,8 +46,13 @@ def _level(graph: Graph) -> bool:
         places.update(i for i, value in enumerate(inputs) if value.mask is not None)
     more = [inputs[i] for places, inputs in nested for i in places if inputs[i].mask is None]
     for value in more:
-        value.mask = value
+        # Called without a mask, a model that takes one elsewhere gets one of all steps.
+        _makes_mask(value, (value.shape or ())[:2])
     return bool(more)
+
+
+def _makes_mask(value: Value, shape: Shape | None) -> None:
+    value.mask, value.mask_shape = value, shape
 
 
 def _layer(node: Node) -> None:
@@ -55,7 +61,11 @@ def _layer(node: Node) -> None:
     masks = node.masks[: len(list(values_in(node.args))) or None]
     rule = node.layer.output_mask(tuple(mask is not None for mask in masks), **_named(node))
     if rule == "computed":
-        first.mask = first
+        try:
+            shape = node.layer.computed_mask([value.shape or () for value in node.inputs], node.mask_shapes)
+        except ShapeError:
+            shape = None  # `check_masks` says why
+        _makes_mask(first, shape)
     elif rule == "first":
         mask = next(mask for mask in masks if mask is not None)
         for value in node.outputs[: node.layer.masked_outputs]:
@@ -72,8 +82,26 @@ def _nested(node: Node, body: Graph) -> None:
     """A nested model called with masks has them as further inputs, and its outputs' masks as further outputs."""
     for mask, inner in zip(node.masks, body.inputs, strict=True):
         if mask is not None:
-            inner.mask = inner
+            _makes_mask(inner, mask.shape_as_mask)
     _propagate(body)
     for value, inner in zip(node.outputs, values_in(body.outputs), strict=True):
         if inner.mask is not None:
-            value.mask = value
+            _makes_mask(value, inner.mask.shape_as_mask)
+
+
+def _at_every_step(node: Node, body: Graph) -> bool:
+    """A model run at every step sees no mask of the steps, but its part of one that goes on within them.
+
+    Returns whether the output bears the mask that the model's has, as in Keras 2.
+    """
+    shape = node.mask_shapes[0]
+    if shape is not None and len(shape) > 2:
+        _makes_mask(body.inputs[0], (None, *shape[2:]))
+    _propagate(body)
+    made = next(values_in(body.outputs)).mask
+    if made is None or not node.layer.keras2_masks:
+        return False
+    (value,) = node.outputs
+    inner = made.shape_as_mask
+    _makes_mask(value, None if inner is None else (*(value.shape or ())[:2], *inner[1:]))
+    return True

@@ -139,6 +139,25 @@ def test_mask_of_the_steps_goes_past_the_model() -> None:
     assert_close(found, expected, "output")
 
 
+@pytest.mark.parametrize("shape", [(3, 5), (None, None)])
+def test_mask_within_the_steps_reaches_the_model(shape: tuple[int | None, ...]) -> None:
+    x = keras.Input(shape, dtype="int32", name="x")
+    inner = keras.Sequential([keras.Input((shape[1], 3)), L.Dense(4, activation="tanh"), L.LSTM(2)], name="inner")
+    theirs = keras.Model(x, L.TimeDistributed(inner)(L.Embedding(4, 3, mask_zero=True)(x)))
+    lowered = lower_spec(parse_spec(theirs.to_json()))
+    ours = Model.from_spec(parse_spec(theirs.to_json()))
+    ours.set_weights(theirs.get_weights())
+    ids = np.random.default_rng(0).integers(0, 4, (4, 3, 5)).astype("int32")
+    found, expected = (torch.from_numpy(model.predict(ids, verbose=0)) for model in (ours, theirs))
+    assert_close(found, expected, "output")
+    emitted = types.ModuleType("emitted")
+    exec(compile(emit(lowered), "<emitted>", "exec"), emitted.__dict__)
+    again = getattr(emitted, class_name(lowered.graph.name))().eval()
+    again.load_state_dict(ours.module.state_dict())
+    with torch.no_grad():
+        assert_close(again(torch.from_numpy(ids)), expected, "emitted source")
+
+
 def test_wrapper_is_called_on_sequences_of_two_lengths() -> None:
     inputs = [keras.Input((n, 3)) for n in (5, 7)]
     steps = L.TimeDistributed(keras.Sequential([L.Dense(4, activation="tanh"), L.Dense(2)], name="inner"))

@@ -200,14 +200,26 @@ class TimeDistributed(LayerSpec):
         own = None if self.nested_model else self.layer.mask_axes((x[0], *x[2:]), index, rank - 1)
         return (*x[:2], *own[1:]) if own is not None and len(own) == rank - 1 else None
 
+    @property
+    def makes_mask(self) -> bool:
+        """Whether the layer at every step makes a mask of what it is called on, which Keras 2 alone has count."""
+        inner = self.layer
+        if isinstance(inner, TimeDistributed):
+            return inner.makes_mask
+        return inner.nested_model is None and inner.output_mask((False,)) == "computed"
+
     def computed_mask(self, inputs: list[Shape], masks: list[Shape | None]) -> Shape:
-        return inputs[0][:2]
+        if not self.makes_mask and not isinstance(self.layer, TimeDistributed):
+            return inputs[0][:2]
+        (batch, steps, *rest), *_ = inputs
+        return (batch, steps, *self.layer.computed_mask([(batch, *rest)], [None])[1:])
 
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
-        if self.keras2_masks and any(masked) and (self.nested_model or self.layer.output_mask(masked) == "none"):
-            # Keras 2 then kept the steps that have something left.
-            return "computed"
-        return super().output_mask(masked)
+        if not self.keras2_masks:
+            return super().output_mask(masked)
+        # Keras 2 asks the layer; where that has none, it keeps the steps that have something left.
+        rule: MaskRule = "none" if self.nested_model is not None else self.layer.output_mask(masked)
+        return "computed" if rule == "none" and any(masked) else rule
 
     def variables(self, x: Shape, *_: Any) -> list[Variable]:
         return within("", self.layer, self.layer.variables((x[0], *x[2:])))

@@ -57,6 +57,16 @@ UNDER_MASK: dict[str, Callable[[], Any]] = {
 MERGES = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"]
 
 
+AT_EVERY_STEP: dict[str, Callable[[], Any]] = {
+    "lstm": lambda: L.LSTM(4),
+    "both ways": lambda: L.Bidirectional(L.GRU(3, return_sequences=True)),
+    "pool": lambda: L.GlobalAveragePooling1D(),
+    "dense": lambda: L.Dense(3),
+    "model": lambda: K.Sequential([L.Input((5, 3)), L.Dense(4), L.LSTM(2)]),
+    "model of steps": lambda: K.Sequential([L.Input((5, 3)), L.Dense(4)]),
+}
+
+
 def check(model: Any) -> None:
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal((3, *x.shape[1:])).astype("float32") for x in model.inputs]
@@ -90,3 +100,20 @@ def test_merged_masks_keep_the_steps_that_every_one_keeps(name: str, both: bool)
 def test_states_beside_a_masked_sequence_leave_its_mask(name: str, count: int) -> None:
     x, states = L.Input((5, 3)), [L.Input((4,)) for _ in range(count)]
     check(K.Model([x, *states], getattr(L, name)(4, return_sequences=True)(L.Masking()(x), initial_state=states)))
+
+
+@pytest.mark.parametrize("embedded_at_every_step", [False, True])
+@pytest.mark.parametrize("name", AT_EVERY_STEP)
+def test_mask_within_the_steps(name: str, embedded_at_every_step: bool) -> None:
+    """Sentences of words: the words' mask goes to what runs at every sentence, and becomes one of sentences after it."""
+    embedding = L.Embedding(4, 3, mask_zero=True)
+    x = L.Input((4, 5), dtype="int32")
+    y = L.TimeDistributed(AT_EVERY_STEP[name]())(
+        (L.TimeDistributed(embedding) if embedded_at_every_step else embedding)(x)
+    )
+    outputs = [y, L.TimeDistributed(L.LSTM(3))(y) if len(y.shape) == 4 else L.GRU(3)(y)]
+    model = K.Model(x, outputs)
+    ids = np.random.default_rng(0).integers(0, 4, (6, 4, 5)).astype("int32")
+    ids[:3, 2:] = ids[3:, 1, 1:] = 0
+    lowered = lower_spec(parse_spec(model.to_json()))
+    assert_close(run(with_weights_of(model, lowered), [ids]), outputs_of(model, [ids]))
