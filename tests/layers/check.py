@@ -112,7 +112,7 @@ def _assert_shapes(pair: Pair) -> None:
 
 def _assert_variables(pair: Pair) -> None:
     found = [(layer.layer, variable) for layer, variable, _ in weights(pair.lowered)]
-    ours = [(v.name.rpartition("/")[2], v.shape, v.trainable and layer.trainable) for layer, v in found]
+    ours = [(v.name.rpartition("/")[2], v.shape, v.trains_in(layer)) for layer, v in found]
     # A weight without a name is numbered, `variable_2`, over all models of the process.
     theirs = [(re.sub(r"^variable_\d+$", "variable", v.name), tuple(v.shape), v.trainable) for v in pair.oracle.weights]
     assert ours == theirs, f"variables {ours}, Keras's {theirs}"
@@ -253,7 +253,7 @@ def _projection(case: Case, outputs: Sequence[torch.Tensor]) -> torch.Tensor | N
 def _weight_gradients(pair: Pair) -> Iterator[tuple[str, torch.Tensor]]:
     """Each trainable variable's gradient, in Keras's layout: read as the weight itself is."""
     for layer, variable, rules in weights(pair.lowered):
-        if variable.trainable and layer.layer.trainable:
+        if variable.trains_in(layer.layer):
             parameters = parameters_of(pair.module, layer, rules)
             gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
             yield variable.name, read(gradients, variable, rules)
