@@ -37,14 +37,17 @@ def attention(
         steps = {} if len(call.shapes[0]) == 3 else {"dim": -2}
         causal = call.function(nn_attention.causal_mask, query, key, **steps)
         mask = causal if mask is None else mask & causal
-    if mask is not None:
-        mask = torch.where(mask, 0.0, -SUBTRACTED.get(layer.compute_dtype, 1e9))
+    subtracted = SUBTRACTED.get(layer.compute_dtype, 1e9)
     scores = None
     if fused:
+        if mask is not None:
+            mask = torch.where(mask, 0.0, -subtracted)
+            mask = mask if call.compute_dtype == "float32" else call.cast(mask)
         y = dot_product(layer, call, query, key, value, mask, is_causal)
     else:
-        scores = F.softmax(raw_scores(layer, call, query, key) + (0.0 if mask is None else mask), dim=-1)
-        scores = dropped(layer, call, scores)
+        scores = raw_scores(layer, call, query, key)
+        scores = scores if mask is None else torch.where(mask, scores, scores - subtracted)
+        scores = dropped(layer, call, F.softmax(scores, dim=-1))
         y = scores @ value
     if masks[0] is not None:
         y = torch.where(masks[0].unsqueeze(-1), y, 0.0)

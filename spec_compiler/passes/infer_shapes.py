@@ -142,6 +142,10 @@ def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter) -> 
         return
     shapes: list[Shape] = [value.shape for value in given]  # type: ignore[misc]
     steps = not isinstance(node.layer, ModelSpec)
+    if steps and len(given) != 1:
+        message = f"layer '{name}': TimeDistributed takes a model of one input, '{body.name}' takes {len(given)}"
+        reporter.report(WRONG_INPUT_COUNT, message, node.layer.path)
+        return
     if steps:
         try:
             shapes = [node.layer.folded(shapes[0])]  # type: ignore[attr-defined]

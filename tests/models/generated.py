@@ -1,4 +1,8 @@
-"""Random models in the short form: layers of every family, their arguments drawn from the JSON Schema, sound or not."""
+"""Random models in the short form: layers of every family, their arguments drawn from the JSON Schema, sound or not.
+
+Half of them start with a case that the layer is held to Keras by, an argument of it perhaps drawn anew, so that a new
+layer and a new argument are met as soon as they have a case.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from spec_compiler.specs.layers.conv_lstm import ConvLSTM
 from spec_compiler.specs.layers.recurrent import Sequence
 from spec_compiler.specs.layers.wrappers import Bidirectional
 from spec_compiler.specs.types import TENSOR_DTYPES
+from tests.models.generated_cases import starts
 from tests.models.generated_ops import operations
 
 Draw = Any
@@ -29,8 +34,22 @@ SIZES = st.sampled_from([1, 2, 2, 3, 3, 4] * 5 + [5, 6, 7, 9, 16, 60, 1_000, 10*
 NUMBERS = st.sampled_from([0.0, 0.1, 0.5, 0.9, 1e-3] * 3 + [1.0, 1.5, -0.5, -1.0])
 INITIALIZERS = ["zeros", "ones", "he_normal", "random_uniform"] * 3 + ["orthogonal", "identity", None]
 EQUATIONS = ["abc,cd->abd", "ab,bc->ac", "...x,xy->...y", "abc,cde->abde", "abcd,cde->abe", "abc", "x"]
-LEFT_OUT = {"dtype", "trainable", "name"}
-"""Arguments with tests of their own."""
+EVERYWHERE = {
+    "trainable": st.booleans(),
+    "dtype": st.sampled_from(["mixed_bfloat16", "mixed_float16", "float64", "bfloat16", "float16"]),
+}
+"""What every layer takes, and is seldom stated."""
+
+OLD = {
+    "Highway": 1,
+    "MaxoutDense": 1,
+    "LocallyConnected1D": 2,
+    "LocallyConnected2D": 3,
+    "ParametricSoftplus": 2,
+    "SReLU": 2,
+    "ThresholdedReLU": 2,
+}
+"""Layers that Keras 3 lacks, and so have no cases, with the axes of an input of theirs, less the batch's."""
 
 RECURRENT = ["SimpleRNN", "LSTM", "GRU", "RNN"]
 CELLS = ["SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells"]
@@ -79,9 +98,27 @@ def arguments(draw: Draw, name: str, depth: int = 0) -> Data:
     few = draw(st.sampled_from([4, 8, 16]))
     found = {}
     for key, value in layer["properties"].items():
-        if key in required or (key not in LEFT_OUT and draw(st.integers(0, few)) == 0):
+        if key == "name":
+            continue
+        if key in EVERYWHERE:
+            found |= {key: draw(EVERYWHERE[key])} if draw(st.integers(0, 3 * few)) == 0 else {}
+        elif key in required or draw(st.integers(0, few)) == 0:
             found[key] = draw(of_schema(value, depth, name))
     return found
+
+
+@st.composite
+def drawn_anew(draw: Draw, item: Data) -> Data:
+    """The item of a case, now and then with an argument drawn anew, or under another policy."""
+    name = next(iter(item))
+    cls: Any = registry.find("layer", name)
+    stated = definitions()[f"layer.{cls.__name__}"]["properties"]
+    more = {key: draw(of_key) for key, of_key in EVERYWHERE.items() if draw(st.integers(0, 7)) == 0}
+    own = [key for key in stated if key not in ("name", *EVERYWHERE)]
+    if own and draw(st.booleans()):
+        key = draw(st.sampled_from(own))
+        more[key] = draw(of_schema(stated[key], 0, cls.__name__))
+    return {**item, name: {**item[name], **more}}
 
 
 @st.composite
@@ -153,27 +190,68 @@ MORE = dict.fromkeys(SEVERAL, ("use_causal_mask", "return_attention_scores"))
 
 
 @st.composite
-def models(draw: Draw) -> Data:
-    """A row of layers and operations, or a graph of them, on inputs of known shapes."""
+def models(draw: Draw, start: str | None = None) -> Data:
+    """A row of layers and operations, or a graph of them, on inputs of known shapes; or such a model within one.
+
+    `start` names the layer to start with.
+    """
+    document = draw(plain_models(start))
+    return draw(nested_models(document)) if draw(st.integers(0, 7)) == 0 else document
+
+
+@st.composite
+def nested_models(draw: Draw, inner: Data) -> Data:
+    """A model that calls `inner` once or twice, or at every step of its inputs."""
+    inputs: Data = {name: {**stated} for name, stated in inner["inputs"].items()}
+    every = draw(st.booleans())
+    if every:
+        for stated in inputs.values():
+            stated["shape"] = [draw(st.sampled_from([1, 2, 3])), *stated["shape"]]
+    of = [*inputs] if len(inputs) > 1 else next(iter(inputs))
+    item: Data = {"TimeDistributed": {"layer": "inner"}} if every else {"inner": {}}
+    calls: list[Data] = [{**item, "name": "first", "from": of}]
+    if draw(st.booleans()):
+        calls.append({"call": "first", "name": "again", "from": of})
+    return {"models": {"inner": inner}, "inputs": inputs, "layers": calls, "outputs": [one["name"] for one in calls]}
+
+
+@st.composite
+def plain_models(draw: Draw, start: str | None = None) -> Data:
+    """A row of layers and operations, or a graph of them."""
     sizes = st.sampled_from([2, 3, 3, 4, 5, 6, 8, 1])
-    shapes = st.lists(sizes, min_size=1, max_size=4)
+    shapes = st.lists(sizes, min_size=1, max_size=5)
     batch: Data = draw(st.sampled_from([{}, {}, {"batch_size": 2}]))
-    dtype = draw(st.sampled_from(["float32"] * 30 + ["int32", "bool"] * 5 + TENSOR_DTYPES))
-    inputs: Data = {"x": {"shape": draw(shapes), "dtype": dtype, **batch}}
-    if draw(st.integers(0, 3)) == 0:
-        inputs["y"] = draw(st.one_of(st.just(inputs["x"]), shapes.map(lambda shape: {"shape": shape, **batch})))
-    document: Data = {"inputs": inputs, "layers": []}
+    begun: list[Data] = []
+    if start in OLD:
+        inputs = {"x": {"shape": draw(st.lists(sizes, min_size=OLD[start], max_size=OLD[start])), **batch}}
+        begun = [{start: draw(arguments(start)), "name": "layer_0", "from": "x"}]
+    elif start or draw(st.booleans()):
+        inputs, begun = draw(starts(batch, start))
+        begun[-1] = draw(drawn_anew(begun[-1]))
+    else:
+        dtype = draw(st.sampled_from(["float32"] * 30 + ["int32", "bool"] * 5 + TENSOR_DTYPES))
+        inputs = {"x": {"shape": draw(shapes), "dtype": dtype, **batch}}
+        if draw(st.integers(0, 3)) == 0:
+            inputs["y"] = draw(st.one_of(st.just(inputs["x"]), shapes.map(lambda shape: {"shape": shape, **batch})))
+    document: Data = {"inputs": inputs, "layers": begun}
     sources = {name: len(stated["shape"]) + 1 for name, stated in inputs.items()}
     called: list[str] = []
-    tries = draw(st.integers(1, 6))
-    for number in range(tries):
+    tries = draw(st.integers(0, 3)) if begun else draw(st.integers(1, 6))
+    if begun:
+        rank = rank_of_last(document)
+        called = ["layer_0"]
+        if rank is None:
+            tries = 0  # it has several outputs, or cannot be
+        else:
+            sources["layer_0"] = rank
+    for number in range(1, tries + 1):
         if batch and draw(st.integers(0, 2)) == 0:
             item = draw(operations(number, [*sources]))
         else:
             item = draw(items(number, sources, called))
         longer = {**document, "layers": [*document["layers"], item]}
         rank = rank_of_last(longer)
-        if rank is None and number + 1 < tries and draw(st.integers(0, 9)):
+        if rank is None and number < tries and draw(st.integers(0, 9)):
             continue  # What cannot be ends the model; seldom before its time.
         document = longer
         if rank is None:
