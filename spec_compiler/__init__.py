@@ -37,6 +37,7 @@ _HOMES = {
 _MODULES = [
     "callbacks",
     "constraints",
+    "fields",
     "initializers",
     "layers",
     "losses",

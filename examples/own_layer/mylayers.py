@@ -1,7 +1,7 @@
 """Layers of one's own: `spec-compiler --plugin mylayers validate net.yaml` reads a file that uses them."""
 
 from spec_compiler import LayerSpec, Variable, lowers, register_layer
-from spec_compiler.initializers import Ones
+from spec_compiler.fields import InitializerField
 
 
 @register_layer
@@ -21,10 +21,13 @@ def scale(layer, call, x):
 class Gain(LayerSpec):
     """Multiply each channel by a weight: (..., n) -> (..., n)."""
 
+    initializer: InitializerField = "ones"
+    """What the weights start from."""
+
     supports_masking = True
 
     def variables(self, x):
-        return [Variable("gain", (x[-1],), Ones())]
+        return [Variable("gain", (x[-1],), self.initializer)]
 
 
 @lowers(Gain)

@@ -142,13 +142,16 @@ def _failed(error: Exception) -> int:
         import traceback
 
         traceback.print_exception(error)
-    if (plugin_modules := sys.modules.get("spec_compiler.cli.plugins")) and (told := plugin_modules.failed(error)):
+    plugin_modules = sys.modules.get("spec_compiler.cli.plugins")
+    if plugin_modules and (told := plugin_modules.failed(error)):
         click.echo(f"spec-compiler: {told}", err=True)
         return USAGE
     what = plain(f"{type(error).__name__}: {error}")
     click.echo(f"spec-compiler: internal error: {what:.500} [{INTERNAL_ERROR.id}]", err=True)
+    names = ", ".join(f"'{name}'" for name in plugin_modules.names()) if plugin_modules else ""
+    where = f"in a layer of {names}, or in spec-compiler" if names else "in spec-compiler"
     click.echo(
-        "  help: this is a bug in spec-compiler; please report it with the command and the file "
+        f"  help: this is a bug {where}; please report it with the command and the file "
         "(SPEC_COMPILER_DEBUG=1 prints where it happened)",
         err=True,
     )

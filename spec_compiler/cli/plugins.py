@@ -67,11 +67,18 @@ def _add_folder(folder: Path) -> None:
 
 def failed(error: BaseException) -> str | None:
     """`plugin 'mylayers' failed: …` for an error that came through a plugin's code; None for others'."""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        plugin = _loaded.get(frame.f_globals.get("__name__", ""))
+    modules = [getattr(error, "module", "")]
+    modules += [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    for module in modules:
+        plugin = _loaded.get(module)
         if plugin is not None:
             return f"plugin '{plain(plugin)}' failed: {_told(error)}"
     return None
+
+
+def names() -> list[str]:
+    """The plugins, as the command line calls them."""
+    return [plain(plugin) for plugin in _loaded.values()]
 
 
 def _told(error: BaseException) -> str:
@@ -83,5 +90,6 @@ def _told(error: BaseException) -> str:
         step for step in traceback.extract_tb(error.__traceback__) if not any(part in step.filename for part in ours)
     ]
     place = f" ({plain(Path(steps[-1].filename).name)}:{steps[-1].lineno})" if steps else ""
-    what = f"{type(error).__name__}: {error}".partition("\n")[0]
+    kind = "" if hasattr(error, "module") else f"{type(error).__name__}: "  # a ContractError names the layer's class
+    what = f"{kind}{error}".partition("\n")[0]
     return f"{plain(what):.500}{place}"

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from spec_compiler.diagnostics import NO_INPUT, Diagnostic, Reporter, SpecError
+from spec_compiler.diagnostics import NO_INPUT, Diagnostic, Reporter, SpecError, show
 from spec_compiler.lowering.initializers import initialize
 from spec_compiler.lowering.to_fx import Existing, LoweredGraph, LoweredLayer, flat_layers, lower_graph
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.passes import check
 from spec_compiler.specs.base import Variable
+from spec_compiler.specs.contract import ContractError, is_own
 from spec_compiler.specs.model import ModelSpec
 
 
@@ -49,7 +50,29 @@ def build(lowered: LoweredGraph, existing: Existing | None = None) -> GraphModul
     `existing(layer, name)` may give the layer's submodule where there is one already, so that models share it.
     """
     with _NoInit():
-        return lowered.build(existing)
+        module = lowered.build(existing)
+    _check_rules(lowered, module)
+    return module
+
+
+def _check_rules(lowered: LoweredGraph, module: GraphModule) -> None:
+    """Raise ContractError where a Rule of the user's says that a weight is where it is not, or has another shape."""
+    for layer, variable, rules in weights(lowered):
+        if not is_own(layer.layer):
+            continue
+        own = module.get_submodule(layer.target)
+        held = dict((*own.named_parameters(), *own.named_buffers()))
+        for rule in rules:
+            if rule.parameter not in held:
+                message = f": a Rule has weight '{variable.name}' be '{rule.parameter}', and the module has {show(list(held))}"
+                raise ContractError(layer.layer, message)
+        tensors = [held[rule.parameter] for rule in rules]
+        if sum(tensor.numel() for tensor in tensors) != variable.size:
+            shapes = ", ".join(f"'{rule.parameter}' {tuple(held[rule.parameter].shape)}" for rule in rules)
+            message = (
+                f": weight '{variable.name}' has shape {variable.shape} by variables(), and is {shapes} by its Rules"
+            )
+            raise ContractError(layer.layer, message)
 
 
 class _NoInit(torch.overrides.TorchFunctionMode):

@@ -17,7 +17,7 @@ import torch.fx
 from torch import nn
 from torch.fx.proxy import GraphAppendingTracer
 
-from spec_compiler.diagnostics import UNSUPPORTED, Diagnostic, SpecError
+from spec_compiler.diagnostics import UNSUPPORTED, Diagnostic, SpecError, show
 from spec_compiler.ir import Graph, Node, Value, map_values, values_in
 from spec_compiler.lowering.call import Call, permuted, unpacked
 from spec_compiler.lowering.expressions import ModuleExpr
@@ -27,6 +27,7 @@ from spec_compiler.lowering.regularizers import penalty
 from spec_compiler.lowering.table import lowering_of, mask_lowering_of
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.contract import ContractError, is_own
 from spec_compiler.specs.model import ModelSpec
 from spec_compiler.specs.regularizers import Regularizer
 from spec_compiler.specs.types import Layout
@@ -244,9 +245,26 @@ class GraphLowering:
             }
             found = lowering_of(type(node.layer))(node.layer, call, *args, **kwargs)
             results = found if isinstance(found, tuple) else (found,)
+            self._check(node, results)
             self.penalize(node.layer.output_regularizer, results)
         for value, proxy in zip(node.outputs, results, strict=True):
             self._proxies[id(value), value.layout] = proxy
+
+    def _check(self, node: Node, results: tuple[Any, ...]) -> None:
+        """Raise ContractError where the user's lowering gives other outputs than there are, or places no such weights."""
+        layer = node.layer
+        if not is_own(layer):
+            return
+        if len(results) != len(node.outputs) or not all(isinstance(one, Proxy) for one in results):
+            given = ", ".join("a tensor" if isinstance(one, Proxy) else show(one) for one in results)
+            told = "1 output" if len(node.outputs) == 1 else f"{len(node.outputs)} outputs"
+            message = f": its lowering returned ({given}), and its infer_shape() tells of {told}"
+            raise ContractError(layer, message)
+        stated = {variable.name for variable in self.graph.variables.get(id(layer), [])}
+        placed = {rule.variable for rule in self.layers[id(layer)].rules} if id(layer) in self.layers else set()
+        if stated != placed:
+            message = f": its variables() are {show(sorted(stated))}, and the Rules of its lowering place {show(sorted(placed))}"
+            raise ContractError(layer, message)
 
     def _taken(self, value: Value, call: Call, layout: Layout = "keras") -> Proxy:
         """`value` in the dtype that the layer called takes it in."""

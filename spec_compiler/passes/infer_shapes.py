@@ -18,6 +18,7 @@ from spec_compiler.diagnostics import (
 from spec_compiler.ir import Graph, Node, Value, map_values, values_in
 from spec_compiler.specs.authoring import shape_arguments
 from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.contract import check_shapes, check_variables
 from spec_compiler.specs.model import ModelSpec
 from spec_compiler.specs.shapes import DTypeError, Shape, ShapeError, TensorType, show
 
@@ -69,7 +70,10 @@ def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
         return
     try:
         out = layer.infer_shape(*args, **kwargs)
-        _set_variables(graph, layer, layer.variables(*args, **_accepted(type(layer), kwargs)))
+        check_shapes(layer, out)
+        variables = layer.variables(*args, **_accepted(type(layer), kwargs))
+        check_variables(layer, variables)
+        _set_variables(graph, layer, variables)
     except ShapeError as error:
         reporter.report(error.code, f"layer '{layer.name}': {error}", layer.path, help=error.help)
         return

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from spec_compiler.diagnostics import Reporter, SpecError
+from spec_compiler.specs.contract import check_shapes
 from spec_compiler.specs.operators import Operators
 from spec_compiler.specs.registry import snake_case
 from spec_compiler.specs.shapes import Shape, ShapeError, TensorType
@@ -184,6 +185,7 @@ def call(layer: LayerSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
         if types is None:
             dtype = layer.output_dtype(*(t.dtype for t in symbolic_in((args, kwargs))))
             out: Any = layer.infer_shape(*shapes[0], **shape_arguments(layer, shapes[1]))
+            check_shapes(layer, out)
         elif isinstance(types, list):
             out, dtype = [one.shape for one in types], [one.dtype for one in types]
         else:

@@ -121,6 +121,13 @@ class Variable:
 
             # Keras's own for a weight that is given none.
             object.__setattr__(self, "initializer", GlorotUniform())
+        for kind in ("initializer", "regularizer", "constraint"):
+            value = getattr(self, kind)
+            if value is not None and not isinstance(value, SpecObject):
+                from spec_compiler.specs.public import get
+
+                # A layer of the user's own may name it, as its arguments do.
+                object.__setattr__(self, kind, get(kind, value, f"weight '{self.name}'"))
 
     def trains_in(self, layer: "LayerSpec") -> bool:
         """Whether training changes it, a weight of `layer`: as the innermost layer says, whatever those around it say."""

@@ -109,6 +109,14 @@ BROKEN = {
         HEADER + "class Mine(LayerSpec):\n    def infer_shape(self, x):\n        return x[9]\n",
         "IndexError: tuple index out of range (bad.py:5)",
     ),
+    "shape": (
+        HEADER + "class Mine(LayerSpec):\n    def infer_shape(self, x):\n        return list(x)\n",
+        "Mine.infer_shape() returned [None, 4], expected a tuple of whole numbers",
+    ),
+    "weights": (
+        HEADER + "class Mine(LayerSpec):\n    def variables(self, x):\n        return None\n",
+        "Mine.variables() returned None, expected a list of Variables",
+    ),
 }
 
 

@@ -14,21 +14,27 @@ from spec_compiler import (
     LayerSpec,
     ModuleExpr,
     Rule,
+    SpecError,
     Variable,
+    fields,
+    initializers,
     layers,
     lower,
     lowers,
     lowers_mask,
     parse_spec,
     register_layer,
+    schema,
     validate_text,
 )
+from spec_compiler.constraints import NonNeg
 from spec_compiler.dialects.write import DIALECTS, to_json, to_yaml
 from spec_compiler.initializers import Constant
 from spec_compiler.layers import LSTM, Dense, Embedding
 from spec_compiler.models import Sequential, model_from_json
 from spec_compiler.regularizers import L2
 from spec_compiler.specs import registry
+from spec_compiler.specs.contract import ContractError
 
 
 class Offset(LayerSpec):
@@ -233,3 +239,92 @@ def test_the_layer_is_pickled_copied_and_shown_as_any_other():
     assert Offset.from_config(layer.get_config()) == layer and "start=1.0" in repr(layer)
     assert layers.Offset is Offset and "Offset" in dir(layers)
     assert Dense(2, name="d") != layer
+
+
+class Faulty(LayerSpec):
+    """A layer with a mistake, the kind that `fault` says."""
+
+    fault: str
+
+    def infer_shape(self, x):
+        return {"number": 7, "nothing": None, "list": list(x), "half": (x[0], x[1] / 2)}.get(self.fault, x)
+
+    def variables(self, x):
+        if self.fault in ("no list", "open"):
+            return (
+                Variable("offset", (4,), "ones") if self.fault == "no list" else [Variable("offset", (None,), "ones")]
+            )
+        return [Variable("offset", (x[-1] + (self.fault == "long"),), {"class_name": "Ones"})]
+
+
+@lowers(Faulty)
+def faulty(layer, call, x):
+    name = "offsets" if layer.fault == "misnamed" else "offset"
+    place = "wieght" if layer.fault == "misplaced" else "weight"
+    rules = [] if layer.fault == "no rule" else [Rule(name, place)]
+    y = call.module(ModuleExpr(Shift, call.shapes[0][-1]), rules)(x)
+    return None if layer.fault == "no output" else (y, y) if layer.fault == "two outputs" else y
+
+
+FAULTS = {
+    "number": "Faulty.infer_shape() returned 7, expected a tuple",
+    "nothing": "Faulty.infer_shape() returned None, expected a tuple",
+    "list": "Faulty.infer_shape() returned [None, 4], expected a tuple",
+    "half": "Faulty.infer_shape() returned (None, 2.0), expected a tuple",
+    "no list": "Faulty.variables() returned <Variable>, expected a list of Variables",
+    "long": "weight 'offset' has shape (5,) by variables(), and is 'weight' (4,) by its Rules",
+    "no rule": "its variables() are ['offset'], and the Rules of its lowering place []",
+    "misnamed": "its variables() are ['offset'], and the Rules of its lowering place ['offsets']",
+    "misplaced": "a Rule has weight 'offset' be 'wieght', and the module has ['weight', 'seen']",
+    "no output": "its lowering returned (None), and its infer_shape() tells of 1 output",
+    "two outputs": "its lowering returned (a tensor, a tensor), and its infer_shape() tells of 1 output",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_an_own_layer_gives_amiss_is_told_as_its_own(fault):
+    register_layer(Faulty)
+    with pytest.raises(ContractError) as told:
+        lower(parse_spec(f"inputs: {{x: [4]}}\nlayers: [Faulty: {{fault: {fault}}}]"))
+    assert FAULTS[fault] in str(told.value) and told.value.module == __name__
+
+
+def test_a_weight_of_unknown_length_is_the_files_fault():
+    register_layer(Faulty)
+    report = validate_text("inputs: {x: [4]}\nlayers: [Faulty: {fault: open}]")
+    assert "2:10: layer 'faulty': its weight 'offset' has shape (None,), whose lengths must be known" in str(report)
+
+
+def test_a_weight_may_name_what_it_starts_from():
+    variable = Variable(
+        "w", (2,), "he_normal", regularizer={"class_name": "L2", "config": {"l2": 0.5}}, constraint="non_neg"
+    )
+    assert variable == Variable("w", (2,), initializers.HeNormal(), regularizer=L2(0.5), constraint=NonNeg())
+    with pytest.raises(SpecError, match="weight 'w': unknown initializer 'he_norml'"):
+        Variable("w", (2,), "he_norml")
+
+
+class Between(LayerSpec):
+    """A layer with arguments of most kinds that `spec_compiler.fields` has."""
+
+    size: fields.Pair = (1, 1)
+    rate: fields.Rate = 0.5
+    activation: fields.Activation = "linear"
+    start: fields.InitializerField = "zeros"
+
+
+def test_arguments_of_the_public_types_are_checked_and_described():
+    register_layer(Between)
+    good = "{size: 2, rate: 0, activation: relu, start: {HeNormal: {seed: 1}}}"
+    layer = parse_spec(f"inputs: {{x: [4]}}\nlayers: [Between: {good}]").members()[-1]
+    assert (layer.size, layer.rate, layer.start) == ((2, 2), 0, initializers.HeNormal(seed=1))
+    report = validate_text("inputs: {x: [4]}\nlayers: [Between: {size: 0, rate: 2, activation: rleu, start: oness}]")
+    for place in ("size", "rate", "activation", "start"):
+        assert f"Between.{place}" in str(report)
+    described = schema.model_schema()["$defs"]["layer.Between"]["properties"]
+    assert described["start"]["$ref"] == "#/$defs/initializer" and described["rate"]["maximum"] == 1
+
+
+def test_an_unknown_layer_in_python_is_told_what_is_near():
+    with pytest.raises(AttributeError, match=r"spec_compiler\.layers has no layer 'Offst': did you mean 'Offset'\?"):
+        layers.Offst  # noqa: B018
