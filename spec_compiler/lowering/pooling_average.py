@@ -18,4 +18,7 @@ AVERAGE_POOL = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
 
 @lowers(AveragePooling)
 def average_pooling(layer: AveragePooling, call: Call, x: Proxy) -> Any:
-    return pool(layer, call, x, AVERAGE_POOL[layer.rank], nn_pooling.same_average_pool)
+    # torch's kernel for volumes knows no half precision outside a GPU.
+    half = layer.rank == 3 and call.compute_dtype in ("float16", "bfloat16")
+    y = pool(layer, call, x.float() if half else x, AVERAGE_POOL[layer.rank], nn_pooling.same_average_pool)
+    return call.cast(y) if half else y

@@ -32,7 +32,7 @@ def bidirectional(
                 named(state, f"{direction}_{letter}")
         kept += more
     there, back = named(there, "forward"), named(back, "backward")
-    if any(inner.compute_dtype != layer.compute_dtype for inner in layer.directions):
+    if any(inner.compute_dtype != call.compute_dtype for inner in layer.directions):
         there, back = call.cast(there), call.cast(back)
     if layer.layer.return_sequences:
         back = back.flip(0 if getattr(layer.layer, "time_major", False) else 1)

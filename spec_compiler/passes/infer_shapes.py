@@ -168,6 +168,9 @@ def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter) -> 
     if steps and len(outputs) != 1:
         message = f"layer '{name}': TimeDistributed takes a model of one output, '{body.name}' has {len(outputs)}"
         reporter.report(SHAPE_MISMATCH, message, node.layer.path)
+    elif steps and outputs[0].shape is not None and outputs[0].shape[:1] != (body.inputs[0].shape or ())[:1]:
+        message = f"layer '{name}': TimeDistributed takes a model whose output has the batch axis first, '{body.name}' "
+        reporter.report(SHAPE_MISMATCH, message + f"makes {show(outputs[0].shape)}", node.layer.path)
     elif all(value.shape is not None for value in outputs):
         found: list[Shape] = [value.shape for value in outputs]  # type: ignore[misc]
         if steps:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
 import pytest
 import torch
 
-from spec_compiler import layers, parse_spec, set_random_seed, validate_text
+from spec_compiler import layers, lower, parse_spec, set_random_seed, validate_text
 from spec_compiler.dialects.write import to_json
 from spec_compiler.models import Sequential, model_from_json
 from spec_compiler.optimizers import AdamW
@@ -301,3 +302,35 @@ def test_whole_numbers_become_floats_where_floats_come_out(layer: keras.Layer, d
     found = ours.predict(x, verbose=0)
     assert found.dtype == wanted.dtype
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16", "bfloat16"])
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_volumes_are_averaged_in_half_precision(policy: str, padding: str) -> None:
+    """Keras has no kernel for it outside a GPU: it is the average in float32, rounded."""
+    item = f"AveragePooling3D: {{pool_size: 2, padding: {padding}, dtype: {policy}}}"
+    module = lower(parse_spec(f"inputs: {{x: [4, 5, 3, 2]}}\nlayers: [{{{item}}}]"))
+    wide = keras.layers.AveragePooling3D(2, padding=padding)
+    dtype = getattr(torch, policy.removeprefix("mixed_"))
+    x = torch.rand(2, 4, 5, 3, 2).to(dtype)
+    with mock.patch.object(keras.src.backend.nn, "average_pool", check.keras_oracle.average_pool):
+        expected = wide(x.float())
+    y = module(x.float())
+    assert y.dtype == dtype
+    torch.testing.assert_close(y, expected.to(dtype))
+
+
+@pytest.mark.parametrize(("outer", "inner"), [("mixed_float16", "float32"), ("float32", "mixed_bfloat16")])
+def test_a_recurrent_layer_both_ways_at_every_step_comes_out_in_the_dtype_of_the_outermost(
+    outer: str, inner: str
+) -> None:
+    both = keras.layers.Bidirectional(keras.layers.LSTM(2, dtype=inner), dtype=inner)
+    theirs = model_of([keras.layers.TimeDistributed(both, dtype=outer)], shape=(2, 5, 3))
+    ours = model_from_json(theirs.to_json())
+    check.keras_oracle.randomize(theirs, np.random.default_rng(0))
+    ours.set_weights(theirs.get_weights())
+    x = np.random.default_rng(1).standard_normal((3, 2, 5, 3)).astype("float32")
+    with torch.no_grad():
+        a, b = ours.module.eval()(torch.from_numpy(x)), theirs(x)
+    assert str(a.dtype) == f"torch.{theirs.outputs[0].dtype}"
+    torch.testing.assert_close(a.float(), b.float(), rtol=2**-5, atol=2**-5)

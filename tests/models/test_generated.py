@@ -197,6 +197,13 @@ def test_a_model_of_two_inputs_at_every_step_is_told() -> None:
     assert "TimeDistributed takes a model of one input, 'm' takes 2 [SC" in str(report)
 
 
+@pytest.mark.parametrize("operation", ["ops.all", "ops.sum: {axis: 0}"])
+def test_a_model_without_a_batch_axis_at_every_step_is_told(operation: str) -> None:
+    model = f"m: {{inputs: {{a: [2]}}, layers: [{{{operation}}}]}}"
+    report = validate_text(f"inputs: {{x: [5, 2]}}\nlayers: [{{TimeDistributed: {{layer: m}}}}]\nmodels: {{{model}}}")
+    assert "takes a model whose output has the batch axis first, 'm' makes (" in str(report)
+
+
 @pytest.mark.parametrize("name", ["Conv1D", "Conv1DTranspose", "SeparableConv1D", "LocallyConnected1D"])
 def test_a_convolution_of_no_channels_is_told(name: str) -> None:
     none = "{ops.diagonal: {offset: 4, axis1: 1, axis2: 2}}, {RepeatVector: {n: 5}}"
