@@ -95,9 +95,12 @@ class Call:
         """The mask that the first output bears, or None."""
         return self._lowering.mask(self.node.outputs[0].mask)
 
-    def penalize(self, regularizer: Regularizer | None, x: Proxy) -> None:
-        """Add the penalty that an activity regularizer puts on `x` to the loss."""
-        self._lowering.penalize(regularizer, [x])
+    steps: Any = 1
+    """How many steps are computed as one batch, each of which Keras penalizes as a batch of its own."""
+
+    def penalize(self, regularizer: Regularizer | None, *outputs: Proxy) -> None:
+        """Add the penalties that an activity regularizer puts on outputs to the loss."""
+        self._lowering.penalize(regularizer, outputs, self.steps)
 
     def taken_dtype(self, value: Value) -> str:
         """The dtype that the layer takes an input in: floats, and what it makes floats of, in the one it computes in."""
@@ -177,9 +180,11 @@ class Call:
         """
         return InnerCall(self, layer, name, shape, mask, kwargs).lower(x)
 
-    def inlined(self, layer: LayerSpec, x: Proxy, shape: Shape, mask: Proxy | None = None) -> Any:
-        """The same in the outer layer's place: in its dtype, and without a penalty on the outputs."""
-        return InnerCall(self, layer, "", shape, mask, {}, self.compute_dtype).lower(x)
+    def inlined(self, layer: LayerSpec, x: Proxy, shape: Shape, steps: Any, mask: Proxy | None = None) -> Any:
+        """The same of `steps` steps as one batch in the outer layer's place: in its dtype, without a penalty on the outputs."""
+        inner = InnerCall(self, layer, "", shape, mask, {}, self.compute_dtype)
+        inner.steps = self.steps * steps
+        return inner.lower(x)
 
     def proxy(self, value: Value) -> Proxy:
         """One of the call's inputs, in the order of axes that they come in."""
@@ -243,6 +248,7 @@ class InnerCall(Call):
         explicit = self.given(mask=mask, training=outer.training)
         super().__init__(Node(outer.node.name, layer, (value,), explicit), outer._lowering)
         self.outer = outer
+        self.steps = outer.steps
         self.name = name
         self.kwargs = kwargs
         found = layer.infer_shape(shape)
@@ -291,7 +297,7 @@ class InnerCall(Call):
         result = lowering_of(type(self.node.layer))(self.node.layer, self, x, **self.kwargs)
         results = result if isinstance(result, tuple) else (result,)
         if not self.in_place:
-            self._lowering.penalize(self.node.layer.output_regularizer, results)
+            self.penalize(self.node.layer.output_regularizer, *results)
         if self.channels_first:
             ranks = [len(shape) for shape in self.output_shapes]
             results = tuple(permuted(y, r, True) if r == rank else y for y, r in zip(results, ranks, strict=True))

@@ -271,11 +271,15 @@ class GraphLowering:
         x = self.proxy(value, layout)
         return x if call.taken_dtype(value) == value.dtype else call.cast(x)
 
-    def penalize(self, regularizer: Regularizer | None, outputs: Sequence[Proxy]) -> None:
-        """Count the penalties that an activity regularizer puts on outputs, where penalties are wanted."""
+    def penalize(self, regularizer: Regularizer | None, outputs: Sequence[Proxy], steps: Any = 1) -> None:
+        """Count the penalties that an activity regularizer puts on outputs, where penalties are wanted.
+
+        `steps`: how many make up the batch, each of them penalized as a batch.
+        """
         if self.for_training and regularizer is not None:
             # Keras divides by the batch size, so that the penalty does not grow with it.
-            self.penalties += [penalty(regularizer, output) / output.shape[0] for output in outputs]
+            found = [penalty(regularizer, output) / output.shape[0] for output in outputs]
+            self.penalties += found if isinstance(steps, int) and steps == 1 else [one * steps for one in found]
 
     def _nested(self, node: Node, body: Graph) -> Any:
         masked = any(value.mask is not None for value in values_in(body.outputs))

@@ -61,8 +61,9 @@ def time_distributed(layer: TimeDistributed, call: Call, x: Proxy) -> Any:
     # Asked for only where the layer reads it, for asking has it computed.
     mask = call.mask if rank and layer.mask_axes(call.shapes[0], 0, rank) is not None else None
     each = None if mask is None else mask.flatten(0, 1)
-    y = call.inlined(layer.layer, x.flatten(0, 1), (folded, *rest), each)
-    return y.unflatten(0, (-1, steps if steps is not None else x.shape[1]))
+    known: Any = steps if steps is not None else x.shape[1]
+    y = call.inlined(layer.layer, x.flatten(0, 1), (folded, *rest), known, each)
+    return y.unflatten(0, (-1, known))
 
 
 @lowers_mask(TimeDistributed)
@@ -75,5 +76,4 @@ def time_distributed_mask(layer: TimeDistributed, call: Call, x: Proxy) -> Any:
         return mask_lowering_of(type(inner))(inner, call, x)
     mask = call.mask
     assert mask is not None  # or there would be no mask to compute
-    rank = len(call.node.outputs[0].mask_shape or ())
-    return mask.flatten(rank).any(-1) if call.mask_ranks[0] > rank else mask
+    return mask.flatten(len(call.node.outputs[0].mask_shape or ())).any(-1)

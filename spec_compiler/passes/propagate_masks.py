@@ -60,13 +60,16 @@ def _layer(node: Node) -> None:
     # The inputs are the positional arguments; where there are none, the named ones.
     masks = node.masks[: len(list(values_in(node.args))) or None]
     rule = node.layer.output_mask(tuple(mask is not None for mask in masks), **_named(node))
-    if rule == "computed":
+    if rule in ("steps", "computed"):
         try:
             shape = node.layer.computed_mask([value.shape or () for value in node.inputs], node.mask_shapes)
         except ShapeError:
             shape = None  # `check_masks` says why
-        _makes_mask(first, shape)
-    elif rule == "first":
+        given = node.mask_shapes[0] if rule == "steps" else None
+        if given is None or len(given) > len(shape or ()):
+            _makes_mask(first, shape)
+            return
+    if rule in ("steps", "first"):
         mask = next(mask for mask in masks if mask is not None)
         for value in node.outputs[: node.layer.masked_outputs]:
             value.mask = mask

@@ -146,7 +146,7 @@ class Variable:
         return n
 
 
-MaskRule = Literal["none", "first", "computed"]
+MaskRule = Literal["none", "first", "steps", "computed"]
 
 
 class FrozenSpec(SpecObject):
@@ -270,7 +270,10 @@ class LayerSpec(SpecObject):
         return "keras"
 
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
-        """The output's mask, given which of the inputs have one: none, the first input's, or one of its own."""
+        """The output's mask, given which of the inputs have one: none, the first input's, or one of its own.
+
+        "steps" is the first input's too, unless that has more axes than `computed_mask` says: then one is computed.
+        """
         return "first" if self.supports_masking and any(masked) else "none"
 
     @property

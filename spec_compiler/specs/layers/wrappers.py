@@ -219,7 +219,7 @@ class TimeDistributed(LayerSpec):
             return super().output_mask(masked)
         # Keras 2 asks the layer; where that has none, it keeps the steps that have something left.
         rule: MaskRule = "none" if self.nested_model is not None else self.layer.output_mask(masked)
-        return "computed" if rule == "none" and any(masked) else rule
+        return "steps" if rule == "none" and any(masked) else rule
 
     def variables(self, x: Shape, *_: Any) -> list[Variable]:
         return within("", self.layer, self.layer.variables((x[0], *x[2:])))
