@@ -16,6 +16,7 @@ from spec_compiler.lowering.initializers import initialize
 from spec_compiler.lowering.lower import assign, build, parameters_of, read, weights
 from spec_compiler.lowering.to_fx import LoweredGraph, LoweredLayer
 from spec_compiler.lowering.weights import Rule
+from spec_compiler.nn.recurrent import States
 from spec_compiler.specs.base import LayerSpec, Variable
 from spec_compiler.weights.cudnn import from_cudnn, is_cudnn
 
@@ -145,6 +146,10 @@ class Bound:
         expr = self.modules.get(target)
         return (self.parent.get_submodule(target), expr) if isinstance(expr, ModuleExpr) else None
 
+    def reset_states(self) -> None:
+        """Have the layer, and those within, start the next batch from states of zeros."""
+        reset_states(self.parent.get_submodule(self.target))
+
     def weights(self, layer: LayerSpec) -> list[Weight]:
         """The layer's weights."""
         return self.built.of_layer(layer)
@@ -156,6 +161,13 @@ class Bound:
     def set_weights(self, layer: LayerSpec, values: Sequence[Any]) -> None:
         """Take arrays for the layer's weights."""
         set_weights(self.built.of_layer(layer), values, f"layer '{layer.name}'")
+
+
+def reset_states(module: nn.Module) -> None:
+    """Have the stateful layers in `module` start the next batch from states of zeros."""
+    for inner in module.modules():
+        if isinstance(inner, States):
+            inner.reset_states()
 
 
 def existing_submodule(layer: LayerSpec, name: str) -> tuple[nn.Module, ModuleExpr] | None:

@@ -13,7 +13,7 @@ from spec_compiler.diagnostics import NO_INPUT, Diagnostic, Reporter, SpecError,
 from spec_compiler.ir import Graph, values_in
 from spec_compiler.lowering.to_fx import lower_graph
 from spec_compiler.passes import check
-from spec_compiler.runtime.built import Built, Weight, get_weights, set_weights
+from spec_compiler.runtime.built import Built, Weight, get_weights, reset_states, set_weights
 from spec_compiler.runtime.symbols import call_symbolically, one_or_all, replay
 from spec_compiler.runtime.training import Trainer
 from spec_compiler.specs.authoring import SymbolicTensor, symbolic_in
@@ -216,6 +216,11 @@ class Model(Trainer):
     def set_weights(self, weights: list[Any]) -> None:
         """Take arrays in the order and layout of `get_weights()`. Raises SpecError, and takes none, when one is off."""
         set_weights(self.weights, weights, f"model '{self.name}'")
+
+    def reset_states(self) -> None:
+        """Have the stateful recurrent layers, those of nested models too, start the next batch from zeros: Keras 2's name."""
+        if self._built is not None:
+            reset_states(self._built.module)
 
     def count_params(self) -> int:
         """Number of weight elements."""

@@ -376,6 +376,11 @@ class LayerSpec(SpecObject):
         """Take `weights`, numpy arrays in the order and layout of `get_weights()`."""
         self._built_weights().set_weights(self, weights)
 
+    def _reset_states(self) -> None:
+        """Have a built recurrent layer start its next batch from states of zeros."""
+        if self._bound is not None:
+            self._bound.reset_states()
+
     def count_params(self) -> int:
         """Number of weight elements; raises ValueError before the layer is built."""
         return sum(w.size for w in self._built_weights().get_weights(self))

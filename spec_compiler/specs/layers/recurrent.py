@@ -212,6 +212,12 @@ class Sequence(LayerSpec):
         outputs = (*sequences[:2], *out[1:]) if self.return_sequences else out
         return [outputs, *kept] if self.return_state else outputs
 
+    def reset_states(self) -> None:
+        """Start the next batch from states of zeros, where the layer is stateful."""
+        self._reset_states()
+
+    reset_state = reset_states
+
     def batch_of(self, sequences: Shape) -> int | None:
         """Number of sequences."""
         return sequences[0]

@@ -110,6 +110,12 @@ class Bidirectional(LayerSpec):
         forward, backward = (layer.variables(sequences) for layer in self.directions)
         return within("forward_layer", self.layer, forward) + within("backward_layer", self.directions[1], backward)
 
+    def reset_states(self) -> None:
+        """Start the next batch from states of zeros, where the layer is stateful."""
+        self._reset_states()
+
+    reset_state = reset_states
+
     def mask_axes(self, x: Shape, index: int, rank: int) -> Shape | None:
         return self.layer.mask_axes(x, index, rank)  # type: ignore[no-any-return]
 

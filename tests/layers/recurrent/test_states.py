@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from spec_compiler import callbacks
 from spec_compiler.diagnostics import Reporter
 from spec_compiler.lowering.lower import assign, build, parameters_of, weights
 from spec_compiler.lowering.to_fx import lower_graph
+from spec_compiler.models import model_from_json
 from spec_compiler.nn.recurrent import States
 from spec_compiler.passes import check
 from tests.layers.check import assert_close, read_model
@@ -125,3 +127,88 @@ def test_masked_steps_before_the_first_give_zeros_but_keep_the_states_given(make
     assert_same(found, oracle(inputs))
     assert not found[0][0].any()
     assert torch.equal(found[1][0], inputs[2][0])
+
+
+def zeroed(model: keras.Model) -> None:
+    """Reset a Keras model's states: its own reset_states() fails on stacked cells, and is no model's."""
+    for layer in model._flatten_layers():
+        for state in keras.tree.flatten(getattr(layer, "states", None) or []):
+            state.assign(keras.ops.zeros_like(state))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("make", STATEFUL)
+def test_a_models_states_last_from_batch_to_batch_until_they_are_reset(
+    make: Callable[..., keras.Layer], nested: bool
+) -> None:
+    rows = [make(stateful=True, return_sequences=True), L.Dense(2)]
+    start = keras.Input(batch_shape=(3, 5, 2))
+    inner = [keras.Sequential([keras.Input(batch_shape=(3, 5, 2)), *rows], name="inner")] if nested else rows
+    theirs = keras.Sequential([start, *inner])
+    ours = model_from_json(theirs.to_json())
+    rng = np.random.default_rng(2)
+    theirs.set_weights([rng.standard_normal(w.shape).astype("float32") * 0.5 for w in theirs.weights])
+    ours.set_weights(theirs.get_weights())
+    x = rng.standard_normal((9, 5, 2)).astype("float32")
+
+    def assert_predicts_alike() -> np.ndarray[Any, Any]:
+        found = ours.predict(x, batch_size=3, verbose=0)
+        assert_close(torch.from_numpy(found), torch.from_numpy(theirs.predict(x, batch_size=3, verbose=0)), "output")
+        return found
+
+    first = assert_predicts_alike()
+    assert not np.allclose(assert_predicts_alike(), first)
+    layer = (ours.get_layer("inner") if nested else ours).layers[0]
+    for reset in (ours.reset_states, layer.reset_states, layer.reset_state):
+        reset()
+        zeroed(theirs)
+        assert np.array_equal(assert_predicts_alike(), first)
+
+
+# Of the others, with a cell that LSTM and GRU run on torch's kernels, Keras cannot train a stateful one on torch.
+@pytest.mark.parametrize("make", [STATEFUL[2], STATEFUL[3], stacked])
+def test_fit_keeps_states_within_an_epoch_and_a_callback_resets_them(make: Callable[..., keras.Layer]) -> None:
+    theirs = keras.Sequential([keras.Input(batch_shape=(3, 5, 2)), make(stateful=True), L.Dense(1)])
+    ours = model_from_json(theirs.to_json())
+    ours.set_weights(theirs.get_weights())
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((9, 5, 2)).astype("float32"), rng.standard_normal((9, 1))
+
+    class Reset(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            zeroed(self.model)
+
+    class OurReset(callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.model.reset_states()
+
+    losses = []
+    for model, reset in ((ours, OurReset()), (theirs, Reset())):
+        model.compile("sgd", "mse")
+        history = model.fit(x, y, batch_size=3, epochs=3, shuffle=False, verbose=0, callbacks=[reset])
+        losses.append(history.history["loss"])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+
+
+@pytest.mark.parametrize("make", [STATEFUL[0], STATEFUL[1], both_ways])
+def test_states_go_from_one_nested_model_to_another_and_train(make: Callable[..., keras.Layer]) -> None:
+    x = keras.Input((5, 2))
+    encoder = keras.Model(x, make(return_state=True)(x)[1:], name="encoder")
+    steps, *states = keras.Input((4, 2)), *(keras.Input((4,)) for _ in encoder.outputs)
+    decoder = keras.Model([steps, *states], make(return_sequences=True)(steps, initial_state=states), name="decoder")
+    a, b = keras.Input((5, 2)), keras.Input((4, 2))
+    theirs = keras.Model([a, b], L.Dense(1)(decoder([b, *encoder(a)])))
+    ours = model_from_json(theirs.to_json())
+    ours.set_weights(theirs.get_weights())
+    rng = np.random.default_rng(4)
+    given = [rng.standard_normal((6, n, 2)).astype("float32") for n in (5, 4)]
+    assert_close(
+        torch.from_numpy(ours.predict(given, verbose=0)), torch.from_numpy(theirs.predict(given, verbose=0)), "output"
+    )
+    for model in (ours, theirs):
+        model.compile("sgd", "mse")
+    for _ in range(2):
+        losses = [model.train_on_batch(given, np.ones((6, 4, 1))) for model in (ours, theirs)]
+        np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
