@@ -216,7 +216,9 @@ class Sequence(LayerSpec):
         """Start the next batch from states of zeros, where the layer is stateful."""
         self._reset_states()
 
-    reset_state = reset_states
+    def reset_state(self) -> None:
+        """The same, by Keras's other name."""
+        self._reset_states()
 
     def batch_of(self, sequences: Shape) -> int | None:
         """Number of sequences."""

@@ -114,7 +114,9 @@ class Bidirectional(LayerSpec):
         """Start the next batch from states of zeros, where the layer is stateful."""
         self._reset_states()
 
-    reset_state = reset_states
+    def reset_state(self) -> None:
+        """The same, by Keras's other name."""
+        self._reset_states()
 
     def mask_axes(self, x: Shape, index: int, rank: int) -> Shape | None:
         return self.layer.mask_axes(x, index, rank)  # type: ignore[no-any-return]
