@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import torch
 
 from spec_compiler import Input, layers, set_random_seed
 from spec_compiler.lowering.lower import lower
-from spec_compiler.models import Model
+from spec_compiler.models import Model, Sequential, load_model
 
 RATE = 0.3
 
@@ -160,3 +162,44 @@ def test_scores_are_returned_dropped_as_keras_does(name: str) -> None:
 
 def _list(outputs: Any) -> list[torch.Tensor]:
     return [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
+
+
+AROUND: dict[str, Callable[[Any], Any]] = {
+    "model": lambda layer: Sequential([Input((6, 4)), Sequential([Input((6, 4)), layer])]),
+    "wrapper": layers.TimeDistributed,
+    "model at every step": lambda layer: layers.TimeDistributed(Sequential([Input((4,)), layer])),
+}
+
+
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("name", ["Dropout", "GaussianNoise", "GaussianDropout", "AlphaDropout"])
+def test_within_models_and_wrappers_the_layer_draws_as_anywhere(name: str, around: str, tmp_path: Path) -> None:
+    x, y = np.ones((300, 6, 4), "float32"), np.zeros((300, 6, 1))
+
+    def trained() -> tuple[Model, list[float]]:
+        set_random_seed(5)
+        inner = AROUND[around](IDENTITIES[name][0]())
+        model = Sequential([Input((6, 4)), layers.Dense(4), inner, layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model, model.fit(x, y, epochs=2, verbose=0).history["loss"]
+
+    model, losses = trained()
+    again, twice = trained()
+    assert losses == twice
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), again.get_weights(), strict=True))
+    inner = AROUND[around](IDENTITIES[name][0]())
+    alone = Sequential([Input((6, 4)), inner])
+    assert np.array_equal(alone.predict(x, verbose=0), x)
+    plain = Sequential([Input((6, 4)), IDENTITIES[name][0]()])
+    drawn, expected = (m(x, training=True).detach().numpy() for m in (alone, plain))
+    np.testing.assert_allclose([drawn.mean(), drawn.std()], [expected.mean(), expected.std()], atol=0.1)
+    # Every step of every sample draws for itself.
+    assert (np.diff(drawn, axis=1) != 0).any() and (np.diff(drawn, axis=0) != 0).any()
+    model.save(tmp_path / "model.safetensors")
+    loaded = load_model(tmp_path / "model.safetensors")
+    assert np.array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+    steps = []
+    for one in (model, loaded):
+        set_random_seed(6)
+        steps.append(one.train_on_batch(x, y))
+    assert steps[0] == steps[1]
