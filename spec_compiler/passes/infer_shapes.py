@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -62,7 +63,7 @@ def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
     if not _takes(node, args, kwargs, reporter):
         return
     dtypes = [value.dtype for value in node.inputs]
-    dtype = layer.output_dtype(*dtypes)
+    dtype = layer.output_dtype(*dtypes, **_accepted(type(layer).output_dtype, node.kwargs))
     if "complex64" in dtypes and dtype != "complex64":
         message = f"layer '{layer.name}' ({type(layer).__name__}) takes no complex numbers"
         help = "take their real and imaginary parts first: ops.real, ops.imag, ops.view_as_real"
@@ -71,7 +72,7 @@ def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
     try:
         out = layer.infer_shape(*args, **kwargs)
         check_shapes(layer, out)
-        variables = layer.variables(*args, **_accepted(type(layer), kwargs))
+        variables = layer.variables(*args, **_accepted(type(layer).variables, kwargs))
         check_variables(layer, variables)
         _set_variables(graph, layer, variables)
     except ShapeError as error:
@@ -127,9 +128,9 @@ def _signature(cls: type) -> inspect.Signature:
     return inspect.signature(cls.infer_shape)  # type: ignore[attr-defined]
 
 
-def _accepted(cls: type, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The call arguments that the layer's weights depend on: those its `variables` names."""
-    names = inspect.signature(cls.variables).parameters if kwargs else {}  # type: ignore[attr-defined]
+def _accepted(function: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The call arguments that the layer's weights, or its dtype, depend on: those that the function of them names."""
+    names = inspect.signature(function).parameters if kwargs else {}
     return {key: arg for key, arg in kwargs.items() if key in names}
 
 

@@ -14,6 +14,7 @@ import torch
 
 from spec_compiler import layers, lower, parse_spec, set_random_seed, validate_text
 from spec_compiler.dialects.write import to_json
+from spec_compiler.lowering.lower import build, lower_spec
 from spec_compiler.models import Sequential, model_from_json
 from spec_compiler.optimizers import AdamW
 from tests.layers import check
@@ -334,3 +335,18 @@ def test_a_recurrent_layer_both_ways_at_every_step_comes_out_in_the_dtype_of_the
         a, b = ours.module.eval()(torch.from_numpy(x)), theirs(x)
     assert str(a.dtype) == f"torch.{theirs.outputs[0].dtype}"
     torch.testing.assert_close(a.float(), b.float(), rtol=2**-5, atol=2**-5)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "float32"])
+@pytest.mark.parametrize("back", ["float32", "float16"])
+def test_an_embedding_in_reverse_comes_out_in_the_dtype_stated(policy: str, back: str) -> None:
+    layer = keras.layers.ReversibleEmbedding(7, 3, reverse_dtype=back, dtype=policy)
+    x = keras.Input((5, 3))
+    layer(keras.Input((5,), dtype="int32"))
+    theirs = keras.Model(x, layer(x, reverse=True))
+    text = f"ReversibleEmbedding: {{input_dim: 7, output_dim: 3, reverse_dtype: {back}, dtype: {policy}}}"
+    lowered = lower_spec(parse_spec(f"inputs: {{x: [5, 3]}}\nlayers: [{{{text}, with: {{reverse: true}}}}]"))
+    module = build(lowered)
+    array = torch.from_numpy(np.random.default_rng(1).standard_normal((2, 5, 3)).astype("float32"))
+    a, b = module(array), theirs(array)
+    assert str(a.dtype) == str(b.dtype) == f"torch.{lowered.graph.outputs.dtype}"

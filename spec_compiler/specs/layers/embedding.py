@@ -96,5 +96,9 @@ class ReversibleEmbedding(Embedding):
             found.append(Variable("reverse_embeddings", (self.output_dim, self.input_dim), self.embeddings_initializer))
         return found
 
+    def output_dtype(self, *dtypes: str, reverse: bool = False) -> str:
+        # What comes out of Keras, which says the layer's own dtype beforehand.
+        return self.reverse_dtype if reverse and self.reverse_dtype else self.compute_dtype
+
     def output_mask(self, masked: tuple[bool, ...], reverse: bool = False) -> MaskRule:
         return "computed" if self.mask_zero and not reverse else "none"
