@@ -19,6 +19,8 @@ def check_masks(graph: Graph, reporter: Reporter) -> None:
 
 
 def _layer(node: Node, reporter: Reporter) -> None:
+    if any(value.shape is None for value in node.inputs):
+        return  # nothing is known before the first batch
     inputs = [value.shape or () for value in node.inputs]
     masks = node.mask_shapes
     # A layer that takes its `mask` by name looks at it with the other shapes.

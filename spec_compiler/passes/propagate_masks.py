@@ -61,8 +61,10 @@ def _layer(node: Node) -> None:
     masks = node.masks[: len(list(values_in(node.args))) or None]
     rule = node.layer.output_mask(tuple(mask is not None for mask in masks), **_named(node))
     if rule in ("steps", "computed"):
+        shapes = [value.shape for value in node.inputs if value.shape is not None]
         try:
-            shape = node.layer.computed_mask([value.shape or () for value in node.inputs], node.mask_shapes)
+            known = len(shapes) == len(node.inputs)
+            shape = node.layer.computed_mask(shapes, node.mask_shapes) if known else None
         except ShapeError:
             shape = None  # `check_masks` says why
         given = node.mask_shapes[0] if rule == "steps" else None
