@@ -20,7 +20,8 @@ def Size(op: OpCall, x: Proxy) -> Any:
 
 @lowering
 def Nonzero(op: OpCall, x: Proxy) -> Any:
-    return tuple(place.to(torch.int32) for place in op.parts(torch.nonzero(x, as_tuple=True)))
+    places = op.parts(torch.nonzero(x, as_tuple=True))
+    return tuple(place.to(torch.int32) for place in ((places,) if len(op.outputs) == 1 else places))
 
 
 @lowering

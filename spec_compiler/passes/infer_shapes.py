@@ -110,6 +110,10 @@ def _takes(node: Node, args: Any, kwargs: dict[str, Any], reporter: Reporter) ->
     if not layer.takes_list and args and isinstance(args[0], list):
         reporter.report(WRONG_INPUT_COUNT, f"{inputs} takes one input, got a list of {len(args[0])}", layer.path)
         return False
+    if len(args) > 1 and type(layer).infer_shape is LayerSpec.infer_shape:
+        # What keeps the shape of its input has one.
+        reporter.report(WRONG_INPUT_COUNT, f"{inputs} takes one input, is called on {len(args)}", layer.path)
+        return False
     signature = _signature(type(layer))
     try:
         signature.bind(layer, *args, **kwargs)

@@ -149,6 +149,8 @@ OF_DATA = (
     "all elements of target should be between 0 and 1",
     "ZeroDivisionError",
     "would result in a division by zero",
+    "q values must be in the range",
+    "is out of bounds for",
 )
 
 
@@ -220,3 +222,21 @@ def test_integers_become_the_floats_that_come_out(layer: str) -> None:
     module, twin = lower(spec), lower(floats)
     twin.load_state_dict(module.state_dict())
     assert torch.equal(module(x), twin(x.float()))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "Identity",
+        "Softmax",
+        "ActivityRegularization",
+        "ReLU",
+        "Dropout: {rate: 0.5}",
+        "ReversibleEmbedding: {input_dim: 5, output_dim: 3}",
+    ],
+)
+def test_a_layer_of_one_input_called_on_two_is_told(layer: str) -> None:
+    report = validate_text(
+        f"inputs: {{x: [4]}}\nlayers: [{{{layer if ':' in layer else layer + ': {}'}, from: [x, x]}}]"
+    )
+    assert "takes one input" in str(report) or "is called on 2 inputs" in str(report)

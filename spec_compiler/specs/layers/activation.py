@@ -110,7 +110,7 @@ class Softmax(ActivationLayer):
         """The axes as a tuple; None: all."""
         return self.axis if self.axis is None or isinstance(self.axis, tuple) else (self.axis,)
 
-    def infer_shape(self, x: Shape, mask: Shape | None = None) -> Shape:
+    def infer_shape(self, x: Shape, *, mask: Shape | None = None) -> Shape:
         axes = [normalize_axis(axis, len(x), "Softmax") for axis in self.axes or ()]
         if len(set(axes)) < len(axes):
             raise ShapeError(f"Softmax names an axis twice: {list(self.axes or ())}")

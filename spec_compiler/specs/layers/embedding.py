@@ -80,7 +80,7 @@ class ReversibleEmbedding(Embedding):
     logit_soft_cap: PositiveFloat | None = None
     """Brings what is projected back within `±logit_soft_cap`, by tanh; null: nothing is brought anywhere."""
 
-    def infer_shape(self, x: Shape, reverse: bool = False) -> Shape:
+    def infer_shape(self, x: Shape, *, reverse: bool = False) -> Shape:
         if not reverse:
             return (*x, self.output_dim)
         try:
