@@ -13,10 +13,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from spec_compiler import ops
-from spec_compiler.specs.layers.ops_table import Operation, by_function
+from spec_compiler.specs.layers.ops_table import by_function
 from spec_compiler.specs.types import TENSOR_DTYPES
 from tests.layers.ops.oracle import Case, all_cases
-from tests.models.generated_ops import of_annotation, operations
+from tests.models.generated_ops import of_annotation, operand, operations
 
 Draw = Any
 Data = dict[str, Any]
@@ -79,19 +79,27 @@ def models_of_operations(draw: Draw) -> Data:
     name = draw(st.sampled_from(sorted(name for name, found in calls().items() if found)))
     document = copy.deepcopy(draw(st.sampled_from(calls()[name])))
     for stated in document["inputs"].values():
-        if draw(st.integers(0, 3)) == 0:
-            stated["dtype"] = draw(st.sampled_from(TENSOR_DTYPES))
+        _change_input(draw, stated)
     (item,) = document["layers"]
-    _change(draw, by_function()[name], item[f"ops.{name}"])
+    few = draw(st.sampled_from([3, 8, 100]))
+    operation = by_function()[name]
+    for parameter in operation.settings:
+        if draw(st.integers(0, few)) == 0:
+            item[f"ops.{name}"][parameter.name] = draw(of_annotation(str(parameter.annotation)))
+    for parameter in operation.inputs:
+        if parameter.kind is not parameter.VAR_KEYWORD and draw(st.integers(0, 2 * few)) == 0:
+            item["with"][parameter.name] = draw(operand(parameter, [*document["inputs"]]))
     for number in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
         sources = [*document["inputs"], *(one["name"] for one in document["layers"])]
         document["layers"].append(draw(operations(number, sources)))
     return document
 
 
-def _change(draw: Draw, operation: Operation, settings: Data) -> None:
-    """Draw some of the class's arguments anew."""
-    few = draw(st.sampled_from([3, 8, 100]))
-    for parameter in operation.settings:
-        if draw(st.integers(0, few)) == 0:
-            settings[parameter.name] = draw(of_annotation(str(parameter.annotation)))
+def _change_input(draw: Draw, stated: Data) -> None:
+    """Draw the input's dtype anew, or the length of an axis."""
+    if draw(st.integers(0, 3)) == 0:
+        stated["dtype"] = draw(st.sampled_from(TENSOR_DTYPES))
+    if stated["shape"] and draw(st.integers(0, 7)) == 0:
+        axis = draw(st.integers(0, len(stated["shape"]) - 1))
+        stated["shape"] = list(stated["shape"])
+        stated["shape"][axis] = draw(st.sampled_from([1, 2, 3, 5, 8, 60]))

@@ -12,11 +12,25 @@ from hypothesis import strategies as st
 from spec_compiler.specs.layers import ops_table
 from spec_compiler.specs.types import TENSOR_DTYPES
 
-INTS = st.sampled_from([0, 1, -1, 2, 3, 1, -2, 4, 7, 50, 10**6, 2**31 - 1])
+INTS = st.sampled_from([0, 1, -1, 2, 3, 1, -2, 4, 7, 50, 300, 10**6, 10**9, 2**31 - 1, -(10**9)])
 SOME = st.lists(INTS, min_size=1, max_size=3)
 FLOATS = st.sampled_from([0.5, 0.0, 1.0, -1.0, 2.0, 1e-3, 3, 1e30])
 PAIRS = st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=2), min_size=1, max_size=4)
 ONE_OR_SEVERAL = st.one_of(INTS, SOME)
+ENDS = st.one_of(st.none(), st.integers(-4, 4), INTS)
+TEXTS = [
+    "ij,jk->ik",
+    "i->",
+    "ijk->kji",
+    "i,i->i",
+    "bii->b",
+    "...i,...j",
+    "a b -> b a",
+    "a b c -> a (b c)",
+    "fro",
+    "hann",
+]
+SLICES = st.fixed_dictionaries({"start": ENDS, "stop": ENDS, "step": ENDS})
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "int": INTS,
@@ -29,12 +43,12 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "Axes": st.one_of(st.sampled_from([-1, 0, 1, 2]), SOME),
     "Lengths": st.lists(st.sampled_from([-1, 2, 1, 3, 4, None, 6, 1_000]), max_size=4),
     "Number": FLOATS,
-    "Numbers": st.lists(FLOATS, min_size=1, max_size=3),
+    "Numbers": st.lists(FLOATS, min_size=1, max_size=4),
     "bool": st.booleans(),
-    "str": st.sampled_from(["ij,jk->ik", "i->", "ijk->kji", "i,i->i", "a b -> b a", "a b c -> a (b c)", "fro", "hann"]),
+    "str": st.sampled_from(TEXTS),
     "DType": st.sampled_from(TENSOR_DTYPES),
     "Pads": st.one_of(st.integers(0, 3), PAIRS),
-    "Any": st.one_of(INTS, SOME, st.none()),
+    "Any": st.one_of(INTS, SOME, st.none(), st.lists(st.one_of(INTS, SOME, st.none(), SLICES), min_size=1, max_size=3)),
 }
 """By annotation, as in `ops_arguments`."""
 
@@ -53,7 +67,7 @@ def operations(draw: Any, number: int, sources: list[str]) -> dict[str, Any]:
     given = {}
     for parameter in operation.inputs:
         if parameter.kind is not parameter.VAR_KEYWORD and (_needed(parameter) or draw(st.integers(0, 3)) == 0):
-            given[parameter.name] = draw(_operand(parameter, sources))
+            given[parameter.name] = draw(operand(parameter, sources))
     settings = {
         parameter.name: draw(of_annotation(str(parameter.annotation)))
         for parameter in operation.settings
@@ -75,7 +89,7 @@ def of_annotation(annotation: str) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def _operand(draw: Any, parameter: Parameter, sources: list[str]) -> Any:
+def operand(draw: Any, parameter: Parameter, sources: list[str]) -> Any:
     """Values of the model, most of the time the last of them, or constants."""
     annotation = str(parameter.annotation)
     tensor = st.sampled_from(sources[-1:] * 3 + sources).map(lambda name: {"from": name})
@@ -83,6 +97,6 @@ def _operand(draw: Any, parameter: Parameter, sources: list[str]) -> Any:
         return draw(st.lists(tensor, min_size=1, max_size=3))
     if annotation.removesuffix(" | None") in VALUES:
         return draw(of_annotation(annotation))
-    constants = [st.sampled_from([0, 1, 2.0, True, -1.5])] if annotation.startswith("Operand") else []
-    arrays = st.sampled_from([[0, 1], [1.0, 2.0, 0.5], [[1, 0], [0, 1]]])
+    constants = [st.sampled_from([0, 1, 2.0, True, -1.5, 300, 1e30])] if annotation.startswith("Operand") else []
+    arrays = st.sampled_from([[0, 1], [1.0, 2.0, 0.5], [[1, 0], [0, 1]], [[[1.0]], [[2.0]]], [-1], [True, False], [[]]])
     return draw(tensor if draw(st.integers(0, 3)) else st.one_of(*constants, arrays))

@@ -138,6 +138,8 @@ def AffineTransform(
     require_floats(transform)
     if len(transform.shape) not in (1, 2) or transform.shape[-1] != 8:
         raise ShapeError(f"a transform is 8 numbers, one for all images or one each, got {show(transform.shape)}")
+    if len(transform.shape) == 2:
+        _require_one_each(images, transform.shape[0], "transforms")
     require_held(images.dtype, fill_value)
     return images
 
@@ -161,7 +163,16 @@ def PerspectiveTransform(
             or len(points.shape) != len(start_points.shape)
         ):
             raise ShapeError(f"points are four corners, (4, 2), or as many for each image, got {show(points.shape)}")
+        if len(points.shape) == 3:
+            _require_one_each(images, points.shape[0], "lists of points")
     return images
+
+
+def _require_one_each(images: TensorType, count: int | None, what: str) -> None:
+    """ShapeError unless there is one for all the images, or one for each."""
+    n = images.shape[0] if len(images.shape) == 4 else 1
+    if None not in (count, n) and count not in (1, n):
+        raise ShapeError(f"{n} images do not go with {count} {what}")
 
 
 def _with_sizes(settings: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from spec_compiler.specs.layers.ops_table import Module, on_the_way
 from spec_compiler.specs.layers.ops_types import (
     axis_in,
     broadcast,
+    floating,
     promoted,
     require_floats,
     require_ints,
@@ -77,7 +78,10 @@ def CTCLoss(
         raise RankError("it takes a target of rank 2, an output of rank 3, and lengths of rank 1")
     if output.shape[-1] is not None and mask_index >= output.shape[-1]:
         raise ShapeError(f"mask_index {mask_index} is out of range for {output.shape[-1]} classes")
-    return TensorType((merged(target.shape[0], output.shape[0]),), promoted(output.dtype, "float32"))
+    batch = merged(target.shape[0], output.shape[0])
+    for lengths in (target_length, output_length):
+        batch = merged(batch, lengths.shape[0])
+    return TensorType((batch,), promoted(output.dtype, "float32"))
 
 
 @op.having(function="ctc_decode")
@@ -101,7 +105,7 @@ def CTCDecode(
         raise ShapeError("it takes scores of shape (batch, steps, classes) and one length a sample")
     require_floats(inputs)
     require_ints(sequence_lengths)
-    batch, steps, _ = inputs.shape
+    batch, steps = merged(inputs.shape[0], sequence_lengths.shape[0]), inputs.shape[1]
     paths = 1 if strategy == "greedy" else top_paths
     return [TensorType((paths, batch, steps), "int32"), TensorType((batch, paths), promoted(inputs.dtype, "float32"))]
 
@@ -136,8 +140,9 @@ def BatchNorm(
     for name, value in (("mean", mean), ("variance", variance), ("offset", offset), ("scale", scale)):
         if value is not None and (len(value.shape) != 1 or (n is not None and value.shape[0] not in (n, None))):
             raise ShapeError(f"{name} is of shape ({n},), got {show(value.shape)}")
-    # Keras says the dtype of x, and gives that in which all meet.
-    return TensorType(x.shape, together(x, *(value for value in (mean, variance, offset, scale) if value is not None)))
+    # Keras says the dtype of x, and gives that in which all meet, the root of the variance among them.
+    root = TensorType(variance.shape, floating(variance))
+    return TensorType(x.shape, together(x, *(value for value in (mean, root, offset, scale) if value is not None)))
 
 
 @op.having(function="layer_normalization", order="x gamma beta axis epsilon")
