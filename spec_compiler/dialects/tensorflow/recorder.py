@@ -107,7 +107,9 @@ class Recorder:
         elif how in ("together", "ordered"):
             dtype = together(*(self.type(x) if isinstance(x, Tensor) else x for x in operands))
         else:
-            dtype = self.outputs[0].dtype
+            # Of complex numbers the operands' dtype tells: absolute values are of another.
+            dtypes = {self.type(x).dtype for x in operands if isinstance(x, Tensor)}
+            dtype = "complex64" if "complex64" in dtypes else self.outputs[0].dtype
         none = dtype == "bool" and how in ("numbers", "signed", "ordered")
         if none or (how == "signed" and dtype.startswith("u")):
             raise Refusal(f"TensorFlow does not compute it for {dtype}")
