@@ -5,13 +5,15 @@ Specs mean it as Keras 3 does: of the layers inside others it is each one's own 
 
 from __future__ import annotations
 
+from itertools import chain
+
 from spec_compiler.specs.layers.core import InputLayer
 from spec_compiler.specs.model import ModelSpec, inside
 
 
 def freeze_within(spec: ModelSpec, unless_stated: bool = False) -> None:
-    """Freeze the layers within the frozen layers of `spec`; `unless_stated`: but those that say they train."""
-    for layer in spec.walk():
+    """Freeze the layers within `spec` and its layers, where these are frozen; `unless_stated`: but those that say they train."""
+    for layer in chain([spec], spec.walk()):
         if layer.trainable:
             continue
         for inner in layer.members() if isinstance(layer, ModelSpec) else inside(layer):

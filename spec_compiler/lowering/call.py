@@ -115,11 +115,6 @@ class Call:
         return x.to(getattr(torch, self.compute_dtype))
 
     @property
-    def trainable(self) -> bool:
-        """Whether the layer trains, which the whole model may keep it from."""
-        return self._lowering.trains(self.node.layer)
-
-    @property
     def compute_dtype(self) -> str:
         """What the layer computes in."""
         return self.node.layer.compute_dtype
@@ -260,10 +255,6 @@ class InnerCall(Call):
     @property
     def every_shape(self) -> set[tuple[Shape, ...]]:
         return self.outer.every_shape
-
-    @property
-    def trainable(self) -> bool:
-        return self._lowering.trains(self.node.layer)
 
     @property
     def compute_dtype(self) -> str:

@@ -43,7 +43,8 @@ def batch_normalization(layer: BatchNormalization, call: Call, x: Proxy) -> Any:
     axes = layer.axes(shape)
     rank = len(shape)
     mask = None if call.mask is None else call.mask.unsqueeze(call.axis(-1))
-    frozen = {} if call.trainable else {"frozen": True}
+    # Keras asks the layer alone, not the models around it.
+    frozen = {} if layer.trainable else {"frozen": True}
     # 1 - 0.99 is 0.010000000000000009.
     kwargs: dict[str, Any] = {"eps": layer.epsilon, "momentum": round(1 - layer.momentum, 12)}
     cls = BATCH_NORM.get(2 if len(axes) > 1 else rank, nn_normalization.BatchNorm3d)

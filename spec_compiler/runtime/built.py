@@ -115,10 +115,10 @@ class Built:
         return [weight for weight in self.weights if weight.trainable] if self.lowered.graph.spec.trainable else []
 
     def learning(self) -> Iterator[tuple[nn.Module, bool]]:
-        """The modules that hold weights, each with whether the layer that it stands for trains, inside others or not."""
+        """The modules that hold weights, each with whether the layer that it stands for is `trainable`, inside others or not."""
         found: dict[nn.Module, bool] = {}
         for weight in self.weights:
-            trains = weight.variable.owner_in(weight.layer.layer).trainable and self.lowered.graph.spec.trainable
+            trains = weight.variable.owner_in(weight.layer.layer).trainable
             for rule in weight.rules:
                 owner = f"{weight.layer.target}.{rule.parameter}".rpartition(".")[0]
                 module = self.module.get_submodule(owner)

@@ -94,6 +94,13 @@ def thawed(model: keras.Model) -> None:
     model.trainable = True
 
 
+def thawed_within(model: Any) -> None:
+    """The layers alone: nothing trains, but normalizations learn their statistics again, inside nested models too."""
+    model.trainable = False
+    for layer in model.layers:
+        layer.trainable = True
+
+
 def thawed_last(model: keras.Model) -> None:
     """The usual recipe: freeze the model, thaw its last layer, thaw the model's own flag by way of the layers."""
     model.trainable = True
@@ -189,7 +196,7 @@ def test_toggling_after_training_matches_keras(build: Callable[[], keras.Model])
     ours = model_from_json(theirs.to_json())
     ours.set_weights(randomize(theirs))
     _assert_steps(ours, theirs)
-    for freeze in (everything, thawed, layer_named("b"), thawed):
+    for freeze in (everything, thawed_within, thawed, layer_named("b"), thawed):
         freeze(theirs)
         freeze(ours)  # type: ignore[arg-type]
         assert listed(ours.trainable_weights) == listed(theirs.trainable_weights)
