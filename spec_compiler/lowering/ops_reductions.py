@@ -83,9 +83,16 @@ def Ptp(op: OpCall, x: Proxy, *, axis: Any, keepdims: bool) -> Any:
     return x.amax(*args, **kwargs) - x.amin(*args, **kwargs)
 
 
+def _accumulated_in(op: OpCall, x: Proxy) -> tuple[Proxy, dict[str, Any]]:
+    """What to sum or multiply up, and in what dtype, where torch would choose another."""
+    if "float" in op.dtype:
+        return x, op.stated_dtype(x)
+    # Floats are cast beforehand: torch has no gradient of sums that come out whole.
+    return (op.cast(x, op.dtype) if "float" in op.type(x).dtype else x), {"dtype": torch_dtype(op.dtype)}
+
+
 def _product(op: OpCall, x: Proxy, axis: Any, keepdims: bool) -> Any:
-    dtype = op.dtype
-    stated: dict[str, Any] = {} if op.type(x).dtype == dtype and "float" in dtype else {"dtype": torch_dtype(dtype)}
+    x, stated = _accumulated_in(op, x)
     if axis is None and not keepdims:
         return x.prod(**stated)
     # torch takes products along one axis at a time.
@@ -290,7 +297,7 @@ wrap(
 
 
 def running(op: OpCall, name: str, x: Proxy, *, axis: int | None, dtype: str | None) -> Any:
-    stated = {} if op.type(x).dtype == op.dtype and "float" in op.dtype else {"dtype": torch_dtype(op.dtype)}
+    x, stated = _accumulated_in(op, x)
     return getattr(x.flatten() if axis is None else x, name)(axis or 0, **stated)
 
 

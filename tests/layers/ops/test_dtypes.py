@@ -9,10 +9,11 @@ import keras
 import pytest
 import torch
 
-from spec_compiler import SpecError, lower, ops, parse_spec, validate_text
+from spec_compiler import SpecError, layers, lower, ops, parse_spec, validate_text
 from spec_compiler.diagnostics import Reporter
 from spec_compiler.lowering.lower import build
 from spec_compiler.lowering.to_fx import lower_graph
+from spec_compiler.models import Model
 from spec_compiler.passes import check
 from spec_compiler.specs.functional import Input, trace
 from spec_compiler.specs.layers.ops_table import operations
@@ -134,3 +135,17 @@ def _sorted(x: torch.Tensor) -> torch.Tensor:
 
 def _complex_model(layer: str) -> str:
     return f"inputs: {{x: {{shape: [4, 5, 3], dtype: complex64}}}}\nlayers: [{layer}]"
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "bool"])
+@pytest.mark.parametrize("name", ["cumsum", "cumprod", "nancumsum", "nancumprod", "prod"])
+def test_what_a_trained_layer_gives_accumulates_in_whole_numbers(name: str, dtype: str) -> None:
+    x = Input(shape=(3,))
+    module = lower(Model(x, getattr(ops, name)(layers.Dense(4, name="dense")(x), dtype=dtype)).spec)
+    with torch.no_grad():
+        module.dense.weight.mul_(2.5)
+    numbers = torch.rand(2, 3)
+    expected = getattr(keras.ops, name)(module.dense(numbers).detach(), dtype=dtype)
+    found = module(numbers)
+    assert found.dtype == expected.dtype
+    torch.testing.assert_close(found, expected)
