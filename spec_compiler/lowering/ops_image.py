@@ -14,8 +14,8 @@ from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_
 from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.nn import ops_image as nn_image
 from spec_compiler.specs.layers.conv import effective_dilation
+from spec_compiler.specs.layers.image_sizes import around, axes_of, patch_of, surrounded_size
 from spec_compiler.specs.layers.ops_convolutions import each
-from spec_compiler.specs.layers.ops_image import around, axes_of, patch_of, surrounded_size
 from spec_compiler.specs.layers.ops_types import Array, axes_in
 
 with_constants("ScaleAndTranslate.output_shape ScaleAndTranslate.scale ScaleAndTranslate.translation")

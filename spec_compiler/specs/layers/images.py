@@ -6,7 +6,7 @@ from pydantic import WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from spec_compiler.specs.layers.conv import Spatial
-from spec_compiler.specs.layers.ops_image import surrounded_size
+from spec_compiler.specs.layers.image_sizes import surrounded_size
 from spec_compiler.specs.shapes import Shape, UnknownDimensionError, show
 from spec_compiler.specs.types import Before, Bool, Float, Layout, PositiveInt, Seed, kept_dtype
 

@@ -1,15 +1,15 @@
 """Operations as nodes of a graph: arithmetic and function calls that a functional model holds without a layer."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 
 from spec_compiler.specs.base import LayerSpec, MaskRule
-from spec_compiler.specs.layers.ops_dtypes import require_real
 from spec_compiler.specs.layers.ops_table import Operation, find, is_type
-from spec_compiler.specs.layers.ops_types import array_of
+from spec_compiler.specs.layers.ops_types import Array, array_of
 from spec_compiler.specs.serialization import plain
-from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, TooLargeError, product, show
+from spec_compiler.specs.shapes import DTypeError, Shape, ShapeError, TensorType, TooLargeError, product, show
 from spec_compiler.specs.types import MAX_SIZE, Layout
 
 
@@ -62,7 +62,9 @@ class OpSpec(LayerSpec):
         operation = self.operation
         try:
             inputs = operation.bound(args, kwargs, is_type)
-            require_real(self.op, inputs)
+            if not operation.takes_complex and any(x.dtype == "complex64" for x in _numbers_in(inputs.values())):
+                help = "take their real or imaginary part, or the absolute value"
+                raise DTypeError("it takes no complex numbers", help=help)
             types = operation.call(inputs, self.settings)
         except ShapeError as error:
             raise type(error)(f"{self.op}: {error}", error.help) from None
@@ -99,6 +101,15 @@ def _constants(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(_constants(item) for item in value)
     return {key: _constants(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _numbers_in(values: Iterable[Any]) -> Iterator[TensorType | Array]:
+    """The tensors and constants among the inputs of a call."""
+    for value in values:
+        if isinstance(value, (TensorType, Array)):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _numbers_in(value)
 
 
 def _require_bounded(shape: Shape, op: str) -> None:

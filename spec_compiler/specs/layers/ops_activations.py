@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from spec_compiler.specs.layers.ops_arguments import Axes, Number
 from spec_compiler.specs.layers.ops_elementwise import kept_number, made_float
-from spec_compiler.specs.layers.ops_table import Module
+from spec_compiler.specs.layers.ops_table import Module, takes_complex
 from spec_compiler.specs.layers.ops_types import axes_in, axis_in, floating, require_held
 from spec_compiler.specs.shapes import DTypeError, ShapeError, TensorType
 
 op = Module("keras.src.ops.nn")
+
+takes_complex("Sigmoid Silu Softsign Squareplus TanhShrink")
 
 op.each("Relu Relu6", kept_number, "any")
 op.each(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from spec_compiler.specs.layers.ops_arguments import Axes, Counts, Ints, Lengths, Pads, Shifts
-from spec_compiler.specs.layers.ops_table import Module
+from spec_compiler.specs.layers.ops_table import Module, takes_complex
 from spec_compiler.specs.layers.ops_types import (
     Operand,
     axes_in,
@@ -19,6 +19,11 @@ from spec_compiler.specs.layers.ops_types import (
 from spec_compiler.specs.shapes import ShapeError, TensorType, product, show
 
 op = Module("keras.src.ops.numpy")
+
+takes_complex(
+    "BroadcastTo ExpandDims Flip Fliplr Flipud Moveaxis Pad Ravel Repeat Reshape Roll Rot90 Squeeze Swapaxes "
+    "Tile Transpose"
+)
 
 
 @op

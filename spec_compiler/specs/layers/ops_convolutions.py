@@ -12,12 +12,14 @@ from pydantic import ValidationError
 from spec_compiler.specs.base import LayerSpec, single
 from spec_compiler.specs.layers.conv import padded_dims
 from spec_compiler.specs.layers.ops_arguments import Counts, Sizes
-from spec_compiler.specs.layers.ops_table import Module, on_the_way
+from spec_compiler.specs.layers.ops_table import Module, on_the_way, takes_complex
 from spec_compiler.specs.layers.ops_types import real_dtype, require_floats, require_numbers, require_one_dtype
 from spec_compiler.specs.shapes import RankError, Shape, ShapeError, TensorType, convolved, show
 from spec_compiler.specs.types import Layout
 
 op = Module("keras.src.ops.nn")
+
+takes_complex("Conv ConvTranspose DepthwiseConv SeparableConv")
 
 
 # Poolings: Keras's layers of the same names.

@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from spec_compiler.specs.layers.ops_arguments import Count, Number, Size
-from spec_compiler.specs.layers.ops_table import Module, on_the_way
+from spec_compiler.specs.layers.ops_table import Module, on_the_way, takes_complex
 from spec_compiler.specs.layers.ops_types import array_of, axis_in, promoted, require_held, require_ints
 from spec_compiler.specs.shapes import RankError, Shape, ShapeError, TensorType, merged, show
 
 op = Module("keras.src.ops.numpy")
+
+takes_complex("Nonzero Size")
 
 
 def number_of_elements(x: TensorType) -> TensorType:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from spec_compiler.diagnostics import show as shown
-from spec_compiler.specs.layers.ops_table import Module
+from spec_compiler.specs.layers.ops_table import Module, takes_complex
 from spec_compiler.specs.shapes import Shape, ShapeError, TensorType, product, show
 from spec_compiler.specs.types import MAX_SIZE
 
 op = Module("keras.src.ops.einops")
+
+takes_complex("Rearrange")
 
 Axes = list[tuple[str, ...]]
 """The names in the place of each axis: several between parentheses."""

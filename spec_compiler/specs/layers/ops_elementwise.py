@@ -6,7 +6,7 @@ What they compute: https://keras.io/api/ops/numpy/ and https://keras.io/api/ops/
 from __future__ import annotations
 
 from spec_compiler.specs.layers.ops_arguments import DType, Number
-from spec_compiler.specs.layers.ops_table import Module
+from spec_compiler.specs.layers.ops_table import Module, takes_complex
 from spec_compiler.specs.layers.ops_types import (
     Operand,
     dtype_of,
@@ -28,6 +28,14 @@ from spec_compiler.specs.shapes import DTypeError, ShapeError, TensorType
 op = Module("keras.src.ops.numpy")
 math = Module("keras.src.ops.math")
 core = Module("keras.src.ops.core")
+
+takes_complex(
+    "Abs Absolute Add AllClose Angle Arccos Arccosh Arcsin Arcsinh Arctan Arctanh Array Cast Conj Conjugate "
+    "ConvertToTensor Copy Cos Cosh Divide DivideNoNan EmptyLike Equal Exp Exp2 Expm1 FullLike Imag Isclose "
+    "Isfinite Isinf Isnan Isreal Ldexp Log Log10 Log1p Log2 Logaddexp LogicalAnd LogicalNot LogicalOr "
+    "LogicalXor Multiply NanToNum Negative NotEqual OnesLike Power Real Reciprocal Rsqrt Select Sin Sinc Sinh "
+    "Sqrt Square StopGradient Subtract Tan Tanh TrueDivide View ViewAsReal Where ZerosLike"
+)
 
 
 # Functions of one number.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from spec_compiler.specs.layers.ops_arguments import DType, Ints, Lengths, Number, Size
-from spec_compiler.specs.layers.ops_table import Module
+from spec_compiler.specs.layers.ops_table import Module, takes_complex
 from spec_compiler.specs.layers.ops_types import (
     Operand,
     axes_in,
@@ -22,6 +22,8 @@ from spec_compiler.specs.layers.ops_types import (
 from spec_compiler.specs.shapes import RankError, ShapeError, TensorType, product, show
 
 op = Module("keras.src.ops.numpy")
+
+takes_complex("Diag Diagflat Diagonal Full Meshgrid Tril Triu")
 
 
 @op

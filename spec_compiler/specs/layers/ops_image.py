@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from spec_compiler.specs.layers.image_sizes import around, axes_of, patch_of, surrounded_size
 from spec_compiler.specs.layers.ops_arguments import Count, Ints, Number, Shifts, Size, Sizes
 from spec_compiler.specs.layers.ops_convolutions import each, with_format
-from spec_compiler.specs.layers.ops_table import Module, on_the_way
+from spec_compiler.specs.layers.ops_table import Module, on_the_way, takes_complex
 from spec_compiler.specs.layers.ops_types import (
     Array,
     axes_in,
@@ -31,13 +32,10 @@ from spec_compiler.specs.types import Layout
 
 op = Module("keras.src.ops.image")
 
+takes_complex("CropImages ExtractPatches PadImages")
+
 LARGEST_KERNEL = 1024
 """A blur's window is no larger along an axis."""
-
-
-def axes_of(data_format: str | None) -> tuple[int, int, int]:
-    """The axes of height, width and channels, counted from the end."""
-    return (-2, -1, -3) if data_format == "channels_first" else (-3, -2, -1)
 
 
 def _require_images(images: TensorType) -> None:
@@ -116,12 +114,6 @@ def _surrounded(
     height, width = axes_of(data_format)[:2]
     h, w = surrounded_size(images.shape[height] or 0, images.shape[width] or 0, *size)
     return [_with(images.shape, {height: h, width: w})]
-
-
-def surrounded_size(height: int, width: int, target_height: int, target_width: int) -> tuple[int, int]:
-    """Height and width with as much around as brings them to the target's aspect ratio."""
-    h = max(height, int(float(width * target_height) / target_width))
-    return h, max(width, int(float(height * target_width) / target_height))
 
 
 @op
@@ -216,14 +208,6 @@ def ExtractPatches(
     return TensorType(_with(images.shape, {**lengths, channel: channels * (product(window) or 0)}), images.dtype)
 
 
-def patch_of(size: Sizes) -> tuple[int, ...]:
-    """The window's lengths: two for images, three for volumes."""
-    window = (size, size) if isinstance(size, int) else tuple(size)
-    if len(window) not in (2, 3):
-        raise ShapeError(f"size is a number, or two or three of them, got {list(window)}")
-    return window
-
-
 @op.having(order="inputs coordinates order fill_mode fill_value")
 def MapCoordinates(
     inputs: TensorType,
@@ -291,24 +275,6 @@ def CropImages(
     if any(not n or n < 0 for n in lengths.values()):
         raise NothingLeftError(f"nothing is left of images of shape {show(images.shape)}")
     return TensorType(_with(images.shape, lengths), images.dtype)
-
-
-def around(
-    n: int | None, before: int | None, after: int | None, target: int | None, sign: int, what: str
-) -> tuple[int, int]:
-    """What is added (`sign` 1) or cut off (-1) before and behind an axis, where two of three are stated."""
-    if n is None:
-        raise ShapeError("height and width of the images must be known")
-    if (before is None) + (after is None) + (target is None) != 1:
-        raise ShapeError(f"of the {what} before, the {what} behind and the target's length, two must be stated")
-    if target is not None:
-        change = sign * (target - n)
-        before = change - after if before is None else before  # type: ignore[operator]
-        after = change - before if after is None else after
-    assert before is not None and after is not None
-    if before < 0 or after < 0:
-        raise ShapeError(f"{what} of {min(before, after)} is impossible: an axis of length {n} cannot become {target}")
-    return before, after
 
 
 @op.having(images_first)

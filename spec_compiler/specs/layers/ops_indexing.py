@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from spec_compiler.specs.layers.ops_arguments import DType, Lengths, Size
-from spec_compiler.specs.layers.ops_table import Module, on_the_way
+from spec_compiler.specs.layers.ops_table import Module, on_the_way, takes_complex
 from spec_compiler.specs.layers.ops_types import Array, axis_in, broadcast, numbers_in, require_ints, require_numbers
 from spec_compiler.specs.shapes import DTypeError, RankError, Shape, ShapeError, TensorType, merged, product, show
 from spec_compiler.specs.types import MAX_SIZE
@@ -18,6 +18,8 @@ op = Module("keras.src.ops.numpy")
 core = Module("keras.src.ops.core")
 nn = Module("keras.src.ops.nn")
 math = Module("keras.src.ops.math")
+
+takes_complex("GetItem Scatter Slice SliceUpdate Take TakeAlongAxis")
 
 Index = int | slice | None
 

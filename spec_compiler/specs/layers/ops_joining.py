@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from spec_compiler.specs.layers.ops_arguments import Counts, Size
-from spec_compiler.specs.layers.ops_table import Module
+from spec_compiler.specs.layers.ops_table import Module, takes_complex
 from spec_compiler.specs.layers.ops_types import (
     axis_in,
     same_but,
@@ -19,6 +19,8 @@ from spec_compiler.specs.shapes import RankError, ShapeError, TensorType, Unknow
 
 op = Module("keras.src.ops.numpy")
 core = Module("keras.src.ops.core")
+
+takes_complex("Append ArraySplit Concatenate Dsplit Dstack Hsplit Hstack Split Stack Unstack Vsplit Vstack")
 
 MAX_PARTS = 1024
 """An operation gives no more outputs."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from spec_compiler.specs.layers.ops_arguments import Axes, Number, Size
 from spec_compiler.specs.layers.ops_elementwise import float_dtype
-from spec_compiler.specs.layers.ops_table import Module
+from spec_compiler.specs.layers.ops_table import Module, takes_complex
 from spec_compiler.specs.layers.ops_types import (
     axis_in,
     real_dtype,
@@ -23,6 +23,11 @@ op = Module("keras.src.ops.linalg")
 math = Module("keras.src.ops.math")
 numpy = Module("keras.src.ops.numpy")
 nn = Module("keras.src.ops.nn")
+
+takes_complex(
+    "Cholesky CholeskyInverse Det Eig Eigh Inv Logdet Lstsq LuFactor MatrixRank Norm Pinv Qr SVD Slogdet "
+    "Solve SolveTriangular Trace"
+)
 
 
 def _require_matrix(x: TensorType) -> tuple[int | None, int | None]:

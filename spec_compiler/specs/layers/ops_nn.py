@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from spec_compiler.specs.layers.ops_arguments import Axes, Count, Counts, Number, Size, Sizes
-from spec_compiler.specs.layers.ops_table import Module, on_the_way
+from spec_compiler.specs.layers.ops_table import Module, on_the_way, takes_complex
 from spec_compiler.specs.layers.ops_types import (
     axis_in,
     broadcast,
@@ -20,6 +20,8 @@ from spec_compiler.specs.layers.ops_types import (
 from spec_compiler.specs.shapes import NothingLeftError, RankError, Shape, ShapeError, TensorType, merged, product, show
 
 op = Module("keras.src.ops.nn")
+
+takes_complex("DepthToSpace SpaceToDepth")
 
 
 # Losses, one number a sample.

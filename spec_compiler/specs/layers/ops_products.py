@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from spec_compiler.specs.layers.ops_table import Module, on_the_way
+from spec_compiler.specs.layers.ops_table import Module, on_the_way, takes_complex
 from spec_compiler.specs.layers.ops_types import (
     axes_in,
     axis_in,
@@ -22,6 +22,8 @@ from spec_compiler.specs.shapes import RankError, Shape, ShapeError, TensorType,
 
 op = Module("keras.src.ops.numpy")
 math = Module("keras.src.ops.math")
+
+takes_complex("CDist Cross Dot Einsum Inner Kron Matmul Outer Tensordot Vdot")
 
 
 def contracted(a: int | None, b: int | None, shapes: tuple[Shape, ...]) -> None:

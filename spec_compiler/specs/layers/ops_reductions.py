@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from spec_compiler.specs.layers.ops_arguments import Axes, Count, DType, Number, Numbers, Size
 from spec_compiler.specs.layers.ops_elementwise import made_float
-from spec_compiler.specs.layers.ops_table import Module
+from spec_compiler.specs.layers.ops_table import Module, takes_complex
 from spec_compiler.specs.layers.ops_types import (
     Array,
     Operand,
@@ -32,6 +32,10 @@ from spec_compiler.specs.types import Layout
 op = Module("keras.src.ops.numpy")
 math = Module("keras.src.ops.math")
 nn = Module("keras.src.ops.nn")
+
+takes_complex(
+    "All Any Average CountNonzero Cumprod Cumsum Diff Logsumexp Mean Nancumprod Nancumsum Nanprod Prod Sum Trapezoid"
+)
 
 
 def by_axes(rank: int, arguments: dict[str, Any]) -> Layout:

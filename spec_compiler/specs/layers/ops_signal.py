@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import Literal
 
 from spec_compiler.specs.layers.ops_arguments import Size
-from spec_compiler.specs.layers.ops_table import Module
+from spec_compiler.specs.layers.ops_table import Module, takes_complex
 from spec_compiler.specs.layers.ops_types import is_float, require_one_dtype
 from spec_compiler.specs.shapes import DTypeError, NothingLeftError, RankError, ShapeError, TensorType, show
 
 op = Module("keras.src.ops.math")
+
+takes_complex("ExtractSequences")
 
 
 def _pair(x: list[TensorType], rank: int) -> TensorType:

@@ -41,6 +41,8 @@ _operations: dict[str, Operation] = {}
 
 _intermediates: dict[str, Callable[..., list[Shape]]] = {}
 
+_of_complex: set[str] = set()
+
 LayoutRule = Layout | Callable[[int, dict[str, Any]], Layout]
 """The order of axes an operation wants, or a function of the input's rank and the operation's arguments."""
 
@@ -141,6 +143,11 @@ class Operation:
         """What the rule says of bound inputs and checked settings."""
         return called(self.rule, self.inputs, inputs, settings)
 
+    @property
+    def takes_complex(self) -> bool:
+        """Whether it computes with complex numbers."""
+        return self.name in _of_complex
+
     def intermediates(self, inputs: dict[str, Any], settings: dict[str, Any]) -> list[Shape]:
         """Shapes of what is made on the way to the outputs and may be larger than they and the inputs."""
         found = _intermediates.get(self.name)
@@ -155,6 +162,11 @@ def on_the_way(names: str) -> Callable[[F], F]:
         return function
 
     return register
+
+
+def takes_complex(names: str) -> None:
+    """State that these operations take complex numbers, which Keras computes of them on torch; the others refuse them."""
+    _of_complex.update(names.split())
 
 
 def called(
