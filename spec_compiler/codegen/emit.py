@@ -12,8 +12,8 @@ from spec_compiler.codegen.forward import ForwardPrinter
 from spec_compiler.diagnostics import plain
 from spec_compiler.ir import Graph, Value, values_in
 from spec_compiler.lowering.expressions import ModuleExpr
+from spec_compiler.lowering.lowered import LoweredGraph
 from spec_compiler.lowering.names import READ_IN_CODE, Names, class_name
-from spec_compiler.lowering.to_fx import LoweredGraph
 
 HEADER = {
     "torch.": "import torch",

@@ -11,7 +11,8 @@ from torch.fx import GraphModule
 
 from spec_compiler.diagnostics import NO_INPUT, Diagnostic, Reporter, SpecError, show
 from spec_compiler.lowering.initializers import initialize
-from spec_compiler.lowering.to_fx import Existing, LoweredGraph, LoweredLayer, flat_layers, lower_graph
+from spec_compiler.lowering.lowered import Existing, LoweredGraph, LoweredLayer, flat_layers
+from spec_compiler.lowering.to_fx import lower_graph
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.passes import check
 from spec_compiler.specs.base import Variable

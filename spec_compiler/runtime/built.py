@@ -14,7 +14,7 @@ from spec_compiler.diagnostics import MISSING_WEIGHTS, UNEXPECTED_WEIGHTS, WEIGH
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.initializers import initialize
 from spec_compiler.lowering.lower import assign, build, parameters_of, read, weights
-from spec_compiler.lowering.to_fx import LoweredGraph, LoweredLayer
+from spec_compiler.lowering.lowered import LoweredGraph, LoweredLayer
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn.recurrent import States
 from spec_compiler.specs.base import LayerSpec, Variable

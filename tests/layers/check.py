@@ -20,8 +20,9 @@ from spec_compiler.dialects.write import DIALECTS, to_json
 from spec_compiler.ir import Graph, Node, values_in
 from spec_compiler.loading import parse_spec
 from spec_compiler.lowering.lower import assign, build, parameters_of, read, weights
+from spec_compiler.lowering.lowered import LoweredGraph
 from spec_compiler.lowering.names import class_name
-from spec_compiler.lowering.to_fx import LoweredGraph, lower_graph
+from spec_compiler.lowering.to_fx import lower_graph
 from spec_compiler.passes import check
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.attention import ProjectedAttention

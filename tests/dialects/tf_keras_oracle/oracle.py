@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from spec_compiler.lowering.lower import assign, build, parameters_of, weights
-from spec_compiler.lowering.to_fx import LoweredGraph
+from spec_compiler.lowering.lowered import LoweredGraph
 
 
 def with_weights_of(theirs: Any, lowered: LoweredGraph) -> torch.nn.Module:

@@ -11,8 +11,9 @@ from torch import Tensor
 from spec_compiler.codegen import emit
 from spec_compiler.diagnostics import Reporter
 from spec_compiler.lowering.lower import assign, build, parameters_of, read, weights
+from spec_compiler.lowering.lowered import LoweredGraph
 from spec_compiler.lowering.names import class_name
-from spec_compiler.lowering.to_fx import LoweredGraph, lower_graph
+from spec_compiler.lowering.to_fx import lower_graph
 from spec_compiler.passes import check
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.core import InputLayer
