@@ -51,10 +51,9 @@ def _with_bodies(graph: Graph) -> Iterator[tuple[LayerSpec, Graph | None]]:
 
 def _sum(held: Iterable[tuple[LayerSpec, list[Variable]]], trainable: bool = True) -> Counts:
     found = Counts()
-    for layer, variables in {id(layer): (layer, variables) for layer, variables in held}.values():
-        for variable in variables:
-            trains = trainable and variable.trains_in(layer)
-            found += Counts(variable.size * trains, variable.size * (not trains))
+    for layer, variable in {v.key_in(layer): (layer, v) for layer, variables in held for v in variables}.values():
+        trains = trainable and variable.trains_in(layer)
+        found += Counts(variable.size * trains, variable.size * (not trains))
     return found
 
 

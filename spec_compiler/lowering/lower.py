@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 import torch
@@ -11,7 +10,7 @@ from torch.fx import GraphModule
 
 from spec_compiler.diagnostics import NO_INPUT, Diagnostic, Reporter, SpecError, show
 from spec_compiler.lowering.initializers import initialize
-from spec_compiler.lowering.lowered import Existing, LoweredGraph, LoweredLayer, flat_layers
+from spec_compiler.lowering.lowered import Existing, LoweredGraph, LoweredLayer
 from spec_compiler.lowering.to_fx import lower_graph
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.passes import check
@@ -96,15 +95,12 @@ def initialize_weights(lowered: LoweredGraph, module: nn.Module, generator: torc
 
 def weights(lowered: LoweredGraph) -> Iterator[tuple[LoweredLayer, Variable, list[Rule]]]:
     """Every Keras variable, layer by layer as the model lists them, each once, with the rules that place it."""
-    seen: dict[int, LoweredLayer] = {}
-    for layer in flat_layers(lowered):
-        if seen.setdefault(id(layer.layer), layer) is not layer:
-            continue
-        rules = defaultdict(list)
-        for rule in layer.rules:
-            rules[rule.variable].append(rule)
-        for variable in layer.variables:
-            yield layer, variable, rules[variable.name]
+    seen = set()
+    for layer, variable, rules in lowered.placements():
+        key = variable.key_in(layer.layer)
+        if key not in seen:
+            seen.add(key)
+            yield layer, variable, rules
 
 
 def parameters_of(module: nn.Module, layer: LoweredLayer, rules: list[Rule]) -> list[Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ import torch
 import torch.fx
 from torch import nn
 
+from spec_compiler.diagnostics import UNSUPPORTED, Diagnostic, SpecError
 from spec_compiler.ir import Graph
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.names import class_name
@@ -17,6 +19,10 @@ from spec_compiler.specs.base import LayerSpec, Variable
 
 Existing = Callable[[LayerSpec, str], tuple[nn.Module, ModuleExpr] | None]
 """Gives the submodule, by its name under the layer's, of a layer that is built already, and how it was built."""
+
+
+Placed = list[tuple[str, Rule]]
+"""Where a weight stands: its tensors, by name in the whole module, with the rules that place it there."""
 
 
 @dataclass(slots=True, eq=False)
@@ -28,6 +34,13 @@ class LoweredLayer:
     """The attribute the layer's module has in its parent."""
     variables: list[Variable]
     rules: list[Rule] = field(default_factory=list)
+
+    def placed(self) -> Iterator[tuple[Variable, list[Rule]]]:
+        """Each variable with its rules."""
+        rules = defaultdict(list)
+        for rule in self.rules:
+            rules[rule.variable].append(rule)
+        return ((variable, rules[variable.name]) for variable in self.variables)
 
 
 @dataclass(slots=True, eq=False)
@@ -55,15 +68,28 @@ class LoweredGraph:
             found = None if existing is None else existing(owners[owner], name)
             _attach(root, target, expr.build() if found is None else _as_built(expr, *found))
         for target, first in self.ties():
-            _attach(root, target, root.get_submodule(first))
+            _tie(root, target, first)
         return torch.fx.GraphModule(root, self.fx_graph, class_name(self.graph.name))
 
+    def placements(self) -> Iterator[tuple[LoweredLayer, Variable, list[Rule]]]:
+        """Every weight wherever it stands, with the rules that place it there, in the order of the layers."""
+        return ((layer, variable, rules) for layer in flat_layers(self) for variable, rules in layer.placed())
+
     def ties(self) -> Iterator[tuple[str, str]]:
-        """Where a layer of several models in this one stands once more, and where it stands first."""
-        first: dict[int, str] = {}
+        """Where a layer, or a weight, of several places in this model stands once more, and where it stands first."""
+        layers: dict[int, str] = {}
+        weights: dict[tuple[int, str], Placed] = {}
         for layer in flat_layers(self):
-            if layer.rules and (found := first.setdefault(id(layer.layer), layer.target)) != layer.target:
-                yield layer.target, found
+            first = layers.setdefault(id(layer.layer), layer.target)
+            if first != layer.target:
+                if layer.rules:
+                    yield layer.target, first
+                continue
+            for variable, rules in layer.placed():
+                here = [(f"{layer.target}.{rule.parameter}", rule) for rule in rules]
+                there = weights.setdefault(variable.key_in(layer.layer), here)
+                if there is not here:
+                    yield from _same(here, there, variable.owner_in(layer.layer))
 
 
 def flat_layers(lowered: LoweredGraph, prefix: str = "") -> Iterator[LoweredLayer]:
@@ -77,6 +103,31 @@ def flat_layers(lowered: LoweredGraph, prefix: str = "") -> Iterator[LoweredLaye
             yield from flat_layers(inner, f"{prefix}{layer.target}.")
         else:
             yield LoweredLayer(layer.layer, prefix + layer.target, layer.variables, layer.rules)
+
+
+def _same(here: Placed, there: Placed, owner: LayerSpec) -> Iterator[tuple[str, str]]:
+    """The tensors of a weight, each with the one that it is where the weight stands first."""
+    forms = [[(rule.axes, rule.shape, rule.gates, rule.row) for _, rule in place] for place in (here, there)]
+    if forms[0] != forms[1]:
+        message = f"layer '{owner.name}' stands in several places, and torch holds its weights otherwise in one of them"
+        raise SpecError([Diagnostic(UNSUPPORTED, message, help="use a layer of its own in each place")])
+    return ((name, first) for (name, _), (first, _) in zip(here, there, strict=True))
+
+
+def _tie(root: nn.Module, target: str, first: str) -> None:
+    """Have `target`, a module or a tensor, be what `first` is."""
+    path, _, name = first.rpartition(".")
+    shared = getattr(root.get_submodule(path), name)
+    if isinstance(shared, nn.Module):
+        _attach(root, target, shared)
+        return
+    path, _, name = target.rpartition(".")
+    owner = root.get_submodule(path)
+    if getattr(owner, name).shape != shared.shape:
+        sizes = f"{tuple(shared.shape)} in '{first}', {tuple(getattr(owner, name).shape)} in '{target}'"
+        message = f"a layer that stands in several places needs weights of other shapes in each: {sizes}"
+        raise SpecError([Diagnostic(UNSUPPORTED, message, help="use a layer of its own in each place")])
+    setattr(owner, name, shared)
 
 
 def _as_built(expr: ModuleExpr, module: nn.Module, built: ModuleExpr) -> nn.Module:

@@ -13,7 +13,7 @@ from torch.fx import GraphModule
 from spec_compiler.diagnostics import MISSING_WEIGHTS, UNEXPECTED_WEIGHTS, WEIGHT_SHAPE, Diagnostic, SpecError
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.initializers import initialize
-from spec_compiler.lowering.lower import assign, build, parameters_of, read, weights
+from spec_compiler.lowering.lower import assign, build, parameters_of, read
 from spec_compiler.lowering.lowered import LoweredGraph, LoweredLayer
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn.recurrent import States
@@ -83,10 +83,15 @@ class Built:
     def __init__(self, lowered: LoweredGraph) -> None:
         self.lowered = lowered
         self.module: GraphModule = build(lowered, existing_submodule)
-        self.weights = [Weight(layer, v, rules, self.module) for layer, v, rules in weights(lowered)]
-        self._of_layer: dict[int, list[Weight]] = {}
-        for weight in self.weights:
-            self._of_layer.setdefault(id(weight.layer.layer), []).append(weight)
+        known: dict[tuple[int, str], Weight] = {}
+        self._of_layer: dict[int, dict[Weight, None]] = {}
+        """By `id(layer)`, each weight once, in order."""
+        for layer, variable, rules in lowered.placements():
+            key = variable.key_in(layer.layer)
+            if key not in known:
+                known[key] = Weight(layer, variable, rules, self.module)
+            self._of_layer.setdefault(id(layer.layer), {})[known[key]] = None
+        self.weights = list(known.values())
         self._initialize()
         self._bind(lowered, self.module)
 
@@ -117,10 +122,10 @@ class Built:
     def learning(self) -> Iterator[tuple[nn.Module, bool]]:
         """The modules that hold weights, each with whether the layer that it stands for is `trainable`, inside others or not."""
         found: dict[nn.Module, bool] = {}
-        for weight in self.weights:
-            trains = weight.variable.owner_in(weight.layer.layer).trainable
-            for rule in weight.rules:
-                owner = f"{weight.layer.target}.{rule.parameter}".rpartition(".")[0]
+        for layer, variable, rules in self.lowered.placements():
+            trains = variable.owner_in(layer.layer).trainable
+            for rule in rules:
+                owner = f"{layer.target}.{rule.parameter}".rpartition(".")[0]
                 module = self.module.get_submodule(owner)
                 found[module] = trains or found.get(module, False)
         return iter(found.items())

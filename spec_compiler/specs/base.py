@@ -3,7 +3,7 @@
 # No `from __future__ import annotations`: pydantic evaluates every class's annotations, inherited ones again for each.
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from inspect import Signature
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -114,6 +114,8 @@ class Variable:
     """None: the layer's variable dtype."""
     within: "tuple[LayerSpec, ...]" = field(default=(), compare=False)
     """The layers inside the layer that it is a weight of, outermost first."""
+    own_name: str = field(default="", compare=False)
+    """Its name relative to the innermost of those; empty: `name`."""
 
     def __post_init__(self) -> None:
         if self.initializer is None:
@@ -136,6 +138,15 @@ class Variable:
     def owner_in(self, layer: "LayerSpec") -> "LayerSpec":
         """The layer that it is a weight of: `layer`, or one inside that."""
         return self.within[-1] if self.within else layer
+
+    def key_in(self, layer: "LayerSpec") -> tuple[int, str]:
+        """What it is known by wherever its owner stands, in another wrapper, in another model, or alone."""
+        return id(self.owner_in(layer)), self.own_name or self.name
+
+    def inside(self, layer: "LayerSpec", prefix: str, **changes: Any) -> "Variable":
+        """The same, a weight of `layer`, as one of the layer around that, which has it under `prefix`."""
+        name = f"{prefix}/{self.name}" if prefix else self.name
+        return replace(self, name=name, within=(layer, *self.within), own_name=self.own_name or self.name, **changes)
 
     @property
     def size(self) -> int:

@@ -72,9 +72,29 @@ def wrappers(n: Any) -> Any:
     return n.Model(x, n.L.SpectralNormalization(n.L.Dense(2, name="inner"), name="d")(y))
 
 
+def alone_and_at_every_step(n: Any) -> Any:
+    x, y, shared = n.Input((4,)), n.Input((5, 4)), n.L.Dense(4, name="shared", kernel_regularizer="l2")
+    steps = n.L.TimeDistributed(shared, name="steps")(y)
+    z = n.L.Add(name="sum")([shared(x), n.L.GlobalAveragePooling1D(name="mean")(steps)])
+    return n.Model([x, y], n.L.Dense(2, name="end")(z))
+
+
+def cell_of_two_layers(n: Any) -> Any:
+    x, cell = n.Input((5, 4)), n.L.GRUCell(4, reset_after=False)
+    there, back = n.L.RNN(cell, name="there")(x), n.L.RNN([cell, n.L.LSTMCell(3)], go_backwards=True, name="back")(x)
+    return n.Model(x, n.L.Concatenate(name="both")([there, back]))
+
+
+def convolution_at_every_step(n: Any) -> Any:
+    x, shared = n.Input((3, 6, 4)), n.L.Conv1D(4, 3, padding="same", name="shared")
+    y = n.L.TimeDistributed(n.L.TimeDistributed(n.L.Dense(4, name="a"), name="b"), name="c")(x)
+    y = n.L.TimeDistributed(shared, name="d")(n.L.TimeDistributed(shared, name="e")(y))
+    return n.Model(x, n.L.GlobalAveragePooling2D(name="mean")(y))
+
+
 MODELS: list[Callable[[Any], Any]] = [
     inside_and_outside, in_two_models, shared_norm_under_a_mask, model_at_every_step, model_alone_and_at_every_step,
-    wrappers,
+    wrappers, alone_and_at_every_step, cell_of_two_layers, convolution_at_every_step,
 ]  # fmt: skip
 
 
@@ -206,3 +226,16 @@ def test_frozen_normalization_at_every_step_keeps_its_statistics(thawed_first: b
         np.testing.assert_allclose(ours.train_on_batch(x, y), theirs.train_on_batch(x, y), rtol=1e-5)
     for weight, a, b in zip(theirs.weights, ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=weight.path)
+
+
+def test_a_layer_whose_weights_would_differ_is_refused() -> None:
+    cell = layers.GRUCell(4)
+    x, y = spec_compiler.Input((5, 4)), spec_compiler.Input((5, 3))
+    with pytest.raises(spec_compiler.SpecError, match="several places needs weights of other shapes"):
+        Model([x, y], [layers.RNN(cell)(x), layers.RNN(cell)(y)]).get_weights()
+    # Keras makes the weights for the first, and fails as it computes the second.
+    theirs = keras.layers.GRUCell(4)
+    x, y = keras.Input((5, 4)), keras.Input((5, 3))
+    model = keras.Model([x, y], [keras.layers.RNN(theirs)(x), keras.layers.RNN(theirs)(y)])
+    with pytest.raises(RuntimeError, match="shapes"):
+        model([np.ones((1, 5, 4)), np.ones((1, 5, 3))])

@@ -217,7 +217,7 @@ def logdet(to: Builder, matrix: Any) -> Any:
     return to.op("Logdet", matrix)
 
 
-@tf("linalg.slogdet", writes="Slogdet", meet="numbers")
+@tf("linalg.slogdet", writes="Slogdet", meet="real")
 def slogdet(to: Builder, input: Any) -> Any:
     return to.ops("Slogdet", input)
 
@@ -253,7 +253,7 @@ def triangular_solve(to: Builder, matrix: Any, rhs: Any, lower: Any = True, adjo
     return to.op("SolveTriangular", turned(to, matrix) if adjoint else matrix, rhs, lower=bool(lower) != bool(adjoint))
 
 
-@tf("linalg.pinv", writes="Pinv", meet="numbers")
+@tf("linalg.pinv", writes="Pinv", meet="real")
 def pinv(to: Builder, a: Any, rcond: Any = None, validate_args: Any = False) -> Any:
     return to.op("Pinv", a, rcond=None if rcond is None else number(rcond, "rcond"))
 
@@ -348,6 +348,6 @@ def eigvalsh(to: Builder, tensor: Any) -> Any:
     return to.ops("Eigh", tensor)[0]
 
 
-@tf("linalg.matrix_rank", writes="MatrixRank")
+@tf("linalg.matrix_rank", writes="MatrixRank", meet="ordered")
 def matrix_rank(to: Builder, a: Any, tol: Any = None, validate_args: Any = False) -> Any:
     return to.op("MatrixRank", a, tol=None if tol is None else number(tol, "tol"))

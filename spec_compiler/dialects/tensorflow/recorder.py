@@ -21,9 +21,10 @@ from spec_compiler.specs.shapes import Shape, TensorType
 MEETINGS = {
     "output": "the dtype that comes out",
     "numbers": "the same, which is not bool",
+    "real": "the same, which is neither bool nor complex",
     "signed": "the same, which is neither bool nor unsigned",
     "together": "what the operands' dtypes are promoted to",
-    "ordered": "the same, which is not bool",
+    "ordered": "the same, which is neither bool nor complex",
     "bool": "bool",
 }
 """What the operands of a function are cast to before they meet: TensorFlow promotes no dtypes."""
@@ -110,7 +111,8 @@ class Recorder:
             # Of complex numbers the operands' dtype tells: absolute values are of another.
             dtypes = {self.type(x).dtype for x in operands if isinstance(x, Tensor)}
             dtype = "complex64" if "complex64" in dtypes else self.outputs[0].dtype
-        none = dtype == "bool" and how in ("numbers", "signed", "ordered")
+        none = dtype == "bool" and how in ("numbers", "real", "signed", "ordered")
+        none = none or (dtype == "complex64" and how in ("real", "ordered"))
         if none or (how == "signed" and dtype.startswith("u")):
             raise Refusal(f"TensorFlow does not compute it for {dtype}")
         met = [self.cast(x, dtype) for x in operands]

@@ -28,7 +28,7 @@ def _reduction(names: str, op: str) -> None:
     @tf(
         names,
         writes={"Max": "Max Amax", "Min": "Min Amin"}.get(op, op),
-        meet="bool" if op in ("Any", "All") else "numbers",
+        meet={"Any": "bool", "All": "bool", "Logsumexp": "real"}.get(op, "numbers"),
     )
     def reduce(to: Builder, input_tensor: Any, axis: Any = None, keepdims: Any = False) -> Any:
         return reduced(to, op, input_tensor, axis, keepdims)

@@ -1,6 +1,5 @@
 """Layers that divide by a norm: of the values over some of the axes, or of another layer's kernel."""
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
@@ -97,7 +96,7 @@ class SpectralNormalization(LayerSpec):
         vector = Variable(
             "vector_u", (1, kernels[0].shape[-1]), start, trainable=False, dtype=self.layer.variable_dtype
         )
-        inside = {v.name: replace(v, name=f"layer/{v.name}", within=(self.layer, *v.within)) for v in inner}
+        inside = {v.name: v.inside(self.layer, "layer") for v in inner}
         if self.keras2_masks:
             # As everywhere in Keras 2: what is trained, what is not, and what layers inside do not train.
             return [*inside.values(), vector] if self.layer.trainable and self.trainable else [vector, *inside.values()]

@@ -1,7 +1,6 @@
 """A recurrent layer of whichever cells it is given."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from pydantic import field_validator
@@ -84,11 +83,7 @@ def cell_variables(cells: list[BaseCell], x: Shape) -> list[Variable]:
     """The cells' weights, each cell on the outputs of the one before; a cell of several under its number."""
     found = []
     for i, cell in enumerate(cells):
-        prefix = f"cell_{i}/" if len(cells) > 1 else ""
-        own = cell.variables(x)
-        found += [
-            replace(v, name=prefix + v.name, within=(cell, *v.within), dtype=v.dtype or cell.variable_dtype)
-            for v in own
-        ]
+        prefix = f"cell_{i}" if len(cells) > 1 else ""
+        found += [v.inside(cell, prefix, dtype=v.dtype or cell.variable_dtype) for v in cell.variables(x)]
         x = (*x[:-1], cell.units)
     return found

@@ -1,6 +1,5 @@
 """Layers around a layer."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
@@ -20,8 +19,7 @@ COMMON = ("stateful", "return_sequences", "return_state")
 
 def within(name: str, layer: LayerSpec, variables: list[Variable]) -> list[Variable]:
     """Variables of `layer`, as those of the layer around it: under `name`, and trained only where `layer` is."""
-    prefix = f"{name}/" if name else ""
-    return [replace(v, name=prefix + v.name, within=(layer, *v.within)) for v in variables]
+    return [variable.inside(layer, name) for variable in variables]
 
 
 class Bidirectional(LayerSpec):
