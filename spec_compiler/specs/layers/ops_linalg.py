@@ -10,6 +10,7 @@ from spec_compiler.specs.layers.ops_elementwise import float_dtype
 from spec_compiler.specs.layers.ops_table import Module, takes_complex
 from spec_compiler.specs.layers.ops_types import (
     axis_in,
+    broadcast,
     real_dtype,
     reduced,
     require_held,
@@ -124,17 +125,16 @@ def SVD(x: TensorType, *, full_matrices: bool = True, compute_uv: bool = True) -
 
 @op
 def Solve(a: TensorType, b: TensorType) -> TensorType:
-    _require_system(a, b)
-    return b
+    return _solution(a, b)
 
 
 @op
 def SolveTriangular(a: TensorType, b: TensorType, *, lower: bool = False) -> TensorType:
-    _require_system(a, b)
-    return b
+    return _solution(a, b)
 
 
-def _require_system(a: TensorType, b: TensorType) -> None:
+def _solution(a: TensorType, b: TensorType) -> TensorType:
+    """What solves `a @ x = b`, for systems in a batch too, whose axes are stretched to each other's."""
     n = _require_square(a)
     require_one_dtype(a, b)
     if len(b.shape) not in (len(a.shape), len(a.shape) - 1):
@@ -142,6 +142,8 @@ def _require_system(a: TensorType, b: TensorType) -> None:
     rows = b.shape[-2] if len(b.shape) == len(a.shape) else b.shape[-1]
     if n is not None and rows is not None and n != rows:
         raise ShapeError(f"a has {n} rows, b {rows}")
+    matrices = len(a.shape) - 2
+    return TensorType((*broadcast(a.shape[:-2], b.shape[:matrices]), *b.shape[matrices:]), b.dtype)
 
 
 @op
