@@ -22,16 +22,18 @@ from spec_compiler.specs.layers.images import CenterCrop, RandomFlip, RandomRota
 def resizing(layer: Resizing, call: Call, x: Proxy) -> Any:
     size, dtype = (layer.height, layer.width), call.node.inputs[0].dtype
     whole = "int" in dtype or dtype == "bool"
-    x = x.float() if whole else x
+    nearest = layer.interpolation == "nearest"
+    smooth = {"antialias": True} if layer.antialias and not nearest else {}
+    # torch smooths nothing of half precision on the CPU.
+    half = not whole and bool(smooth) and call.compute_dtype in ("float16", "bfloat16")
+    x = x.float() if whole or half else x
     if layer.crop_to_aspect_ratio:
         x = cropped(x, *layer.known_dims(call.shapes[0]), *size)
     elif layer.pad_to_aspect_ratio:
         x = surrounded(x, *layer.known_dims(call.shapes[0]), *size, layer.fill_value)
-    nearest = layer.interpolation == "nearest"
-    smooth = {"antialias": True} if layer.antialias and not nearest else {}
     y = F.interpolate(x, size, mode="nearest-exact" if nearest else layer.interpolation, **smooth)
     if not whole:
-        return y
+        return call.cast(y) if half else y
     return (y.clamp(0, 255) if dtype == "uint8" else y).round().to(getattr(torch, dtype))
 
 

@@ -53,7 +53,7 @@ class _Normalized(InnerCall):
 @lowers(SpectralNormalization)
 def spectral_normalization(layer: SpectralNormalization, call: Call, x: Proxy) -> Any:
     y: Any = _Normalized(call, layer.layer, "layer", call.shapes[0], call.mask, {}).lower(x)
-    return y if layer.layer.compute_dtype == layer.compute_dtype else call.cast(y)
+    return y if layer.layer.compute_dtype == call.compute_dtype else call.cast(y)
 
 
 @lowers_mask(SpectralNormalization)

@@ -33,7 +33,8 @@ def Diagonal(op: OpCall, x: Proxy, *, offset: int, axis1: int, axis2: int) -> An
 
 @lowering
 def Full(op: OpCall, fill_value: Proxy, *, shape: Sequence[int], dtype: str | None) -> Any:
-    return op.cast(fill_value, op.dtype).expand(*shape)
+    value = op.cast(fill_value, op.dtype)
+    return value.expand(*shape) if shape else value
 
 
 @lowering

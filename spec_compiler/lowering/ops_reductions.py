@@ -93,7 +93,7 @@ def _accumulated_in(op: OpCall, x: Proxy) -> tuple[Proxy, dict[str, Any]]:
 
 def _product(op: OpCall, x: Proxy, axis: Any, keepdims: bool) -> Any:
     x, stated = _accumulated_in(op, x)
-    if axis is None and not keepdims:
+    if axis is None and (not keepdims or not op.rank(x)):
         return x.prod(**stated)
     # torch takes products along one axis at a time.
     for dim in sorted((dim % op.rank(x) for dim in dims_of(op, x, axis)), reverse=True):

@@ -16,29 +16,32 @@ from spec_compiler.diagnostics import (
     WRONG_OUTPUT_INDEX,
     Reporter,
 )
-from spec_compiler.ir import Graph, Node, Value, map_values, values_in
+from spec_compiler.ir import Graph, Node, Value, build_graph, map_values, values_in
 from spec_compiler.specs.authoring import shape_arguments
 from spec_compiler.specs.base import LayerSpec, Variable
 from spec_compiler.specs.contract import check_shapes, check_variables
 from spec_compiler.specs.model import ModelSpec
-from spec_compiler.specs.shapes import DTypeError, Shape, ShapeError, TensorType, show
+from spec_compiler.specs.shapes import DTypeError, Shape, ShapeError, TensorType, product, show
 
 
-def infer_shapes(graph: Graph, reporter: Reporter) -> Graph:
-    """`graph` with shapes, dtypes and variables; what hangs on an unknown input, or on a fault, stays unknown."""
-    _infer(graph, graph.nodes, reporter)
+def infer_shapes(graph: Graph, reporter: Reporter, of_batch: bool = False) -> Graph:
+    """`graph` with shapes, dtypes and variables; what hangs on an unknown input, or on a fault, stays unknown.
+
+    `of_batch`: models inside learn the batch's size where it is known, as they do when they run.
+    """
+    _infer(graph, graph.nodes, reporter, of_batch)
     if graph.unused:
         # Of these the faults alone are wanted: a layer that is called nowhere else has no weights in the model.
-        _infer(replace(graph, variables=dict(graph.variables)), graph.unused, reporter)
+        _infer(replace(graph, variables=dict(graph.variables)), graph.unused, reporter, of_batch)
     return graph
 
 
-def _infer(graph: Graph, nodes: list[Node], reporter: Reporter) -> None:
+def _infer(graph: Graph, nodes: list[Node], reporter: Reporter, of_batch: bool) -> None:
     first: dict[int, Graph] = {}
     for node in nodes:
         if all(value.shape is not None for value in node.values):
             if node.body is not None:
-                _infer_nested(node, node.body, first.setdefault(id(node.layer), node.body), reporter)
+                _infer_nested(node, node.body, first.setdefault(id(node.layer), node.body), reporter, of_batch)
             else:
                 _infer_layer(graph, node, reporter)
 
@@ -138,7 +141,7 @@ def _accepted(function: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str,
     return {key: arg for key, arg in kwargs.items() if key in names}
 
 
-def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter) -> None:
+def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter, of_batch: bool) -> None:
     """Shapes through a nested model: what it states of its inputs and what it is given must agree.
 
     A model that states nothing takes what its first call, whose graph is `first`, gives it, as in Keras.
@@ -168,7 +171,11 @@ def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter) -> 
             message = f"model '{name}' takes {show(inner.shape)} as '{inner.name}', is called on {show(shape)}"
             reporter.report(SHAPE_MISMATCH, message, node.layer.path, help="state null for a length that differs")
             return
-    infer_shapes(body, reporter)
+        if of_batch and shape[0] is not None:
+            inner.shape = (shape[0], *inner.shape[1:])
+    infer_shapes(body, reporter, of_batch)
+    if not of_batch:
+        _check_batch(body, [_batch_run(value.shape, steps) for value in given], reporter)
     outputs = list(values_in(body.outputs))
     if steps and len(outputs) != 1:
         message = f"layer '{name}': TimeDistributed takes a model of one output, '{body.name}' has {len(outputs)}"
@@ -181,6 +188,20 @@ def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter) -> 
         if steps:
             found = [(*given[0].shape[:2], *found[0][1:])]  # type: ignore[index]
         _set_outputs(node, list(zip(found, (value.dtype for value in outputs), strict=True)), reporter)
+
+
+def _batch_run(shape: Shape | None, steps: bool) -> int | None:
+    """How many samples a nested model is run on at once, of `shape`, whose steps are one batch with the samples."""
+    return product((shape or (None,))[: 1 + steps])
+
+
+def _check_batch(body: Graph, batches: list[int | None], reporter: Reporter) -> None:
+    """Report what a nested model cannot do with the batch that it is run on: the model itself is for any."""
+    if all(batch is None for batch in batches) or (whole := build_graph(body.spec, Reporter())) is None:
+        return
+    for batch, inner, value in zip(batches, body.inputs, whole.inputs, strict=True):
+        value.shape = inner.shape and (inner.shape[0] if batch is None else batch, *inner.shape[1:])
+    infer_shapes(whole, reporter, of_batch=True)
 
 
 def _fits(given: Shape, stated: Shape) -> bool:
