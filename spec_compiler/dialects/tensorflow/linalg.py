@@ -229,6 +229,8 @@ def cholesky(to: Builder, input: Any) -> Any:
 
 @writes("Solve")
 def solve_in_keras2(to: Recorder, a: Any, b: Any) -> Any:
+    if to.shape(a)[:-2] != to.shape(b)[:-2]:
+        raise Refusal("matrices and right sides of other shapes, which TensorFlow does not stretch")
     return to.call("linalg.solve", a, rhs=_of_one_rank(to, a, b))
 
 
