@@ -95,7 +95,10 @@ def SeparableConv(
 ) -> Any:  # fmt: skip
     rank, dims = op.rank(inputs), spatial(op.type(inputs).shape, data_format)[0]
     y = _depthwise(op, _first(inputs, rank, data_format), dims, depthwise_kernel, strides, padding, dilation_rate)
-    return _back(CONV[len(dims)](y, _turned(pointwise_kernel, len(dims))), rank, data_format)
+    channels, multiplier = op.type(depthwise_kernel).shape[-2:]
+    taken = op.type(pointwise_kernel).shape[-2]
+    groups = differing({"groups": ((channels or 1) * (multiplier or 1) // (taken or 1), 1)})
+    return _back(CONV[len(dims)](y, _turned(pointwise_kernel, len(dims)), **groups), rank, data_format)
 
 
 @lowering

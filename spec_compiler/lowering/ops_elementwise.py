@@ -301,14 +301,14 @@ lower_each({"Cast": None, "ConvertToTensor": None, "Array": None}, _cast)
 @lowering
 def SaturateCast(op: OpCall, x: Proxy, *, dtype: str | None) -> Any:
     """Cast, what is out of the dtype's range clipped to it."""
+    if op.type(x).dtype == "bool":
+        return op.cast(x, op.dtype)  # any dtype holds 0 and 1
     least, most = _limits(op.dtype, op.type(x).dtype)
     return op.cast(op.typed(torch.clamp(x, least, most), op.type(x)), op.dtype)
 
 
 def _limits(dtype: str, of: str) -> tuple[Any, Any]:
     """The dtype's range as far as numbers of dtype `of` reach, in such numbers."""
-    if of == "bool":
-        return 0, 1
     wanted, have = _info(dtype), _info(of)
     least, most = max(wanted.min, have.min), min(wanted.max, have.max)
     if "int" in of:
