@@ -14,7 +14,7 @@ from spec_compiler.specs.layers.ops_types import (
     axes_in,
     axis_in,
     flat,
-    require_held,
+    require_within,
 )
 from spec_compiler.specs.shapes import ShapeError, TensorType, product, show
 
@@ -203,9 +203,7 @@ def Pad(
     widths = padding_of(pad_width, len(x.shape))
     if constant_values is not None and not isinstance(constant_values, (int, float)):
         raise ShapeError("constant_values is a number")
-    require_held(x.dtype, constant_values)
-    if x.dtype == "uint8" and constant_values is not None and constant_values < 0:
-        raise ShapeError(f"{constant_values} is out of the range of uint8")
+    require_within(x.dtype, constant_values)
     if constant_values is not None and mode != "constant":
         raise ShapeError(f"constant_values says nothing where mode is {mode}")
     for n, (before, after) in zip(x.shape, widths, strict=True):

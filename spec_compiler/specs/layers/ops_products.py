@@ -140,7 +140,10 @@ def Einsum(*operands: TensorType, subscripts: str) -> TensorType:
     inputs, output = subscripts_of(subscripts, [len(x.shape) for x in operands])
     lengths: dict[str, int | None] = {}
     for letters, x in zip(inputs, operands, strict=True):
+        own: dict[str, int] = {}
         for letter, n in zip(letters, x.shape, strict=True):
+            if n is not None and own.setdefault(letter, n) != n:
+                raise ShapeError(f"'{letter}' of '{subscripts}' is a diagonal of lengths {own[letter]} and {n}")
             known = lengths.get(letter, 1)
             if n is not None and n != 1 and known not in (1, None, n):
                 raise ShapeError(f"'{letter}' of '{subscripts}' stands for lengths {known} and {n}")

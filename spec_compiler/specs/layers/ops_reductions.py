@@ -20,8 +20,8 @@ from spec_compiler.specs.layers.ops_types import (
     numbers_in,
     reduced,
     require_floats,
-    require_held,
     require_numbers,
+    require_within,
     shape_of,
     some_axes_in,
     widened,
@@ -83,13 +83,13 @@ op.each("Argmax Argmin Nanargmax Nanargmin", found)
 
 @op.having(by_axes)
 def Max(x: TensorType, *, axis: Axes = None, keepdims: bool = False, initial: Number | None = None) -> TensorType:
-    require_held(x.dtype, initial)
+    require_within(x.dtype, initial)
     return kept(x, axis=axis, keepdims=keepdims)
 
 
 @op.having(by_axes)
 def Min(x: TensorType, *, axis: Axes = None, keepdims: bool = False, initial: Number | None = None) -> TensorType:
-    require_held(x.dtype, initial)
+    require_within(x.dtype, initial)
     return kept(x, axis=axis, keepdims=keepdims)
 
 

@@ -241,6 +241,13 @@ def require_held(dtype: str, *numbers: Operand | None) -> None:
             raise ShapeError(f"{number} is out of the range of {dtype}")
 
 
+def require_within(dtype: str, number: float | None) -> None:
+    """The same of a number that torch makes a tensor of, below zero where there are unsigned integers too."""
+    require_held(dtype, number)
+    if number is not None and number < 0 and dtype.startswith("u"):
+        raise ShapeError(f"{number} is out of the range of {dtype}")
+
+
 _LARGEST_HALF = 65504
 
 
