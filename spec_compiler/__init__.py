@@ -19,7 +19,7 @@ _HOMES = {
     "Input": "specs.functional",
     "register_layer": "specs.registry",
     "LayerSpec": "specs.base",
-    "Variable": "specs.base",
+    "Variable": "specs.variable",
     "ShapeError": "specs.shapes",
     "lower": "lowering.lower",
     "lowers": "lowering.table",
@@ -69,10 +69,10 @@ if TYPE_CHECKING:
     from spec_compiler.runtime.seeds import set_random_seed as set_random_seed
     from spec_compiler.runtime.sequential import Sequential as Sequential
     from spec_compiler.specs.base import LayerSpec as LayerSpec
-    from spec_compiler.specs.base import Variable as Variable
     from spec_compiler.specs.functional import Input as Input
     from spec_compiler.specs.registry import register_layer as register_layer
     from spec_compiler.specs.shapes import ShapeError as ShapeError
+    from spec_compiler.specs.variable import Variable as Variable
 
 
 def __getattr__(name: str) -> Any:

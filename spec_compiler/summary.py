@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from spec_compiler.ir import Graph, Node, Value
-from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.core import InputLayer
 from spec_compiler.specs.model import FunctionalSpec, ModelSpec, SequentialSpec
+from spec_compiler.specs.variable import Variable
 
 CLASS_NAMES = {SequentialSpec: "Sequential", FunctionalSpec: "Functional"}
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.model import ModelSpec
 from spec_compiler.specs.shapes import Shape
 from spec_compiler.specs.types import Layout
+from spec_compiler.specs.variable import Variable
 
 
 @dataclass(slots=True, eq=False)

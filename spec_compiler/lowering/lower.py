@@ -14,9 +14,9 @@ from spec_compiler.lowering.lowered import Existing, LoweredGraph, LoweredLayer
 from spec_compiler.lowering.to_fx import lower_graph
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.passes import check
-from spec_compiler.specs.base import Variable
 from spec_compiler.specs.contract import ContractError, is_own
 from spec_compiler.specs.model import ModelSpec
+from spec_compiler.specs.variable import Variable
 
 
 def lower(spec: ModelSpec) -> GraphModule:

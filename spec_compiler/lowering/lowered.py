@@ -6,16 +6,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import torch
 import torch.fx
-from torch import nn
+from torch import Tensor, nn
 
 from spec_compiler.diagnostics import UNSUPPORTED, Diagnostic, SpecError
 from spec_compiler.ir import Graph
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.names import class_name
 from spec_compiler.lowering.weights import Rule
-from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.variable import Variable
 
 Existing = Callable[[LayerSpec, str], tuple[nn.Module, ModuleExpr] | None]
 """Gives the submodule, by its name under the layer's, of a layer that is built already, and how it was built."""
@@ -107,11 +107,16 @@ def flat_layers(lowered: LoweredGraph, prefix: str = "") -> Iterator[LoweredLaye
 
 def _same(here: Placed, there: Placed, owner: LayerSpec) -> Iterator[tuple[str, str]]:
     """The tensors of a weight, each with the one that it is where the weight stands first."""
-    forms = [[(rule.axes, rule.shape, rule.gates, rule.row) for _, rule in place] for place in (here, there)]
+    held_alike([rule for _, rule in here], [rule for _, rule in there], owner)
+    return ((name, first) for (name, _), (first, _) in zip(here, there, strict=True))
+
+
+def held_alike(rules: list[Rule], others: list[Rule], owner: LayerSpec) -> None:
+    """Raise SpecError where torch holds a weight of `owner` otherwise in one place than in another."""
+    forms = [[(rule.axes, rule.shape, rule.gates, rule.row) for rule in place] for place in (rules, others)]
     if forms[0] != forms[1]:
         message = f"layer '{owner.name}' stands in several places, and torch holds its weights otherwise in one of them"
         raise SpecError([Diagnostic(UNSUPPORTED, message, help="use a layer of its own in each place")])
-    return ((name, first) for (name, _), (first, _) in zip(here, there, strict=True))
 
 
 def _tie(root: nn.Module, target: str, first: str) -> None:
@@ -120,11 +125,16 @@ def _tie(root: nn.Module, target: str, first: str) -> None:
     shared = getattr(root.get_submodule(path), name)
     if isinstance(shared, nn.Module):
         _attach(root, target, shared)
-        return
+    else:
+        put(root, target, shared)
+
+
+def put(root: nn.Module, target: str, shared: Tensor) -> None:
+    """Have the parameter or buffer `target` be `shared`. Raises SpecError where it needs another shape."""
     path, _, name = target.rpartition(".")
     owner = root.get_submodule(path)
     if getattr(owner, name).shape != shared.shape:
-        sizes = f"{tuple(shared.shape)} in '{first}', {tuple(getattr(owner, name).shape)} in '{target}'"
+        sizes = f"{tuple(shared.shape)}, and {tuple(getattr(owner, name).shape)} in '{target}'"
         message = f"a layer that stands in several places needs weights of other shapes in each: {sizes}"
         raise SpecError([Diagnostic(UNSUPPORTED, message, help="use a layer of its own in each place")])
     setattr(owner, name, shared)

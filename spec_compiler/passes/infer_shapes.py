@@ -18,10 +18,11 @@ from spec_compiler.diagnostics import (
 )
 from spec_compiler.ir import Graph, Node, Value, build_graph, map_values, values_in
 from spec_compiler.specs.authoring import shape_arguments
-from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.contract import check_shapes, check_variables
 from spec_compiler.specs.model import ModelSpec
 from spec_compiler.specs.shapes import DTypeError, Shape, ShapeError, TensorType, product, show
+from spec_compiler.specs.variable import Variable
 
 
 def infer_shapes(graph: Graph, reporter: Reporter, of_batch: bool = False) -> Graph:
@@ -174,13 +175,12 @@ def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter, of_
         if of_batch and shape[0] is not None:
             inner.shape = (shape[0], *inner.shape[1:])
     infer_shapes(body, reporter, of_batch)
-    if not of_batch:
-        _check_batch(body, [_batch_run(value.shape, steps) for value in given], reporter)
+    run = body if of_batch else _of_batch(body, [_batch_run(value.shape, steps) for value in given], reporter)
     outputs = list(values_in(body.outputs))
     if steps and len(outputs) != 1:
         message = f"layer '{name}': TimeDistributed takes a model of one output, '{body.name}' has {len(outputs)}"
         reporter.report(SHAPE_MISMATCH, message, node.layer.path)
-    elif steps and outputs[0].shape is not None and outputs[0].shape[:1] != (body.inputs[0].shape or ())[:1]:
+    elif steps and not all(map(_keeps_batch, (body, run))):
         message = f"layer '{name}': TimeDistributed takes a model whose output has the batch axis first, '{body.name}' "
         reporter.report(SHAPE_MISMATCH, message + f"makes {show(outputs[0].shape)}", node.layer.path)
     elif all(value.shape is not None for value in outputs):
@@ -195,13 +195,20 @@ def _batch_run(shape: Shape | None, steps: bool) -> int | None:
     return product((shape or (None,))[: 1 + steps])
 
 
-def _check_batch(body: Graph, batches: list[int | None], reporter: Reporter) -> None:
-    """Report what a nested model cannot do with the batch that it is run on: the model itself is for any."""
+def _of_batch(body: Graph, batches: list[int | None], reporter: Reporter) -> Graph:
+    """The nested model `body` for the batch that it is run on; reports what it cannot do with that, itself being for any."""
     if all(batch is None for batch in batches) or (whole := build_graph(body.spec, Reporter())) is None:
-        return
+        return body
     for batch, inner, value in zip(batches, body.inputs, whole.inputs, strict=True):
         value.shape = inner.shape and (inner.shape[0] if batch is None else batch, *inner.shape[1:])
     infer_shapes(whole, reporter, of_batch=True)
+    return whole
+
+
+def _keeps_batch(body: Graph) -> bool:
+    """Whether the batch is the first axis of the output, too, of a model of one input and one output."""
+    (shape,) = (value.shape for value in values_in(body.outputs))
+    return shape is None or shape[:1] == (body.inputs[0].shape or ())[:1]
 
 
 def _fits(given: Shape, stated: Shape) -> bool:

@@ -14,10 +14,12 @@ from spec_compiler.diagnostics import MISSING_WEIGHTS, UNEXPECTED_WEIGHTS, WEIGH
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.initializers import initialize
 from spec_compiler.lowering.lower import assign, build, parameters_of, read
-from spec_compiler.lowering.lowered import LoweredGraph, LoweredLayer
+from spec_compiler.lowering.lowered import LoweredGraph, LoweredLayer, held_alike, put
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn.recurrent import States
-from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.model import all_inside
+from spec_compiler.specs.variable import Variable
 from spec_compiler.weights.cudnn import from_cudnn, is_cudnn
 
 Modules = dict[str, ModuleExpr | LoweredGraph]
@@ -27,13 +29,19 @@ Modules = dict[str, ModuleExpr | LoweredGraph]
 class Weight:
     """One weight in Keras's terms: its layer, its variable, and the torch parameters that hold it."""
 
-    __slots__ = ("layer", "parameters", "rules", "variable")
+    __slots__ = ("key", "layer", "module", "rules", "variable")
 
     def __init__(self, layer: LoweredLayer, variable: Variable, rules: list[Rule], module: nn.Module) -> None:
         self.layer = layer
         self.variable = variable
+        self.key = variable.key_in(layer.layer)
         self.rules = rules
-        self.parameters = parameters_of(module, layer, rules)
+        self.module = module
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """What holds it in the module, which has other buffers once it is moved to a device."""
+        return parameters_of(self.module, self.layer, self.rules)
 
     @property
     def name(self) -> str:
@@ -86,31 +94,33 @@ class Built:
         known: dict[tuple[int, str], Weight] = {}
         self._of_layer: dict[int, dict[Weight, None]] = {}
         """By `id(layer)`, each weight once, in order."""
+        fresh = []
         for layer, variable, rules in lowered.placements():
-            key = variable.key_in(layer.layer)
+            owner, key = variable.owner_in(layer.layer), variable.key_in(layer.layer)
+            elsewhere = _weight_of(owner, key)
+            if elsewhere is not None:
+                held_alike(rules, elsewhere.rules, owner)
+                for rule, parameter in zip(rules, elsewhere.parameters, strict=True):
+                    put(self.module, f"{layer.target}.{rule.parameter}", parameter)
             if key not in known:
                 known[key] = Weight(layer, variable, rules, self.module)
-            self._of_layer.setdefault(id(layer.layer), {})[known[key]] = None
+                fresh += [known[key]] if elsewhere is None else []
+            for one in (layer.layer, *variable.within):
+                self._of_layer.setdefault(id(one), {})[known[key]] = None
         self.weights = list(known.values())
-        self._initialize()
+        _initialize(fresh)
         self._bind(lowered, self.module)
-
-    @torch.no_grad()
-    def _initialize(self) -> None:
-        for weight in self.weights:
-            spec = weight.layer.layer
-            if spec._bound is None:
-                dtype = getattr(torch, weight.variable.dtype or spec.variable_dtype)
-                value = initialize(weight.variable.initializer, weight.variable.shape, dtype)
-                assign(weight.parameters, weight.rules, value)
 
     def _bind(self, lowered: LoweredGraph, module: nn.Module) -> None:
         for layer in lowered.layers.values():
             inner = lowered.modules.get(layer.target)
             if isinstance(inner, LoweredGraph):
                 self._bind(inner, module.get_submodule(layer.target))
-            if layer.layer._bound is None:
+            if layer.layer._bound is None or layer.layer._bound.inside:
                 layer.layer._bound = Bound(self, layer.target, lowered.modules, module)
+            for within in all_inside(layer.layer):
+                if within._bound is None:
+                    within._bound = Bound(self, layer.target, {}, module, inside=True)
         for member in lowered.graph.spec.members():
             if member._bound is None:  # a layer without modules
                 member._bound = Bound(self, "", {}, module)
@@ -136,14 +146,31 @@ class Built:
         return [weight for one in dict.fromkeys(map(id, layers)) for weight in self._of_layer.get(one, [])]
 
 
+@torch.no_grad()
+def _initialize(fresh: list[Weight]) -> None:
+    for weight in fresh:
+        dtype = getattr(torch, weight.variable.dtype or weight.layer.layer.variable_dtype)
+        value = initialize(weight.variable.initializer, weight.variable.shape, dtype)
+        assign(weight.parameters, weight.rules, value)
+
+
+def _weight_of(owner: LayerSpec, key: tuple[int, str]) -> Weight | None:
+    """The weight of a layer that is built already, alone, in another model or inside another layer; None of others."""
+    if owner._bound is None:
+        return None
+    return next((weight for weight in owner._bound.weights(owner) if weight.key == key), None)
+
+
 class Bound:
     """What a built layer knows: where its modules and weights are."""
 
-    def __init__(self, built: Built, target: str, modules: Modules, parent: nn.Module) -> None:
+    def __init__(self, built: Built, target: str, modules: Modules, parent: nn.Module, inside: bool = False) -> None:
         self.built = built
         self.target = target
         self.modules = modules
         self.parent = parent
+        self.inside = inside
+        """Whether it stands inside the layer at `target`, so that it has no modules of its own."""
 
     def submodule(self, name: str) -> tuple[nn.Module, ModuleExpr] | None:
         """The layer's own submodule, itself for "", or one under it, and how it was built; None where there is no such."""

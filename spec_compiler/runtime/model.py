@@ -329,6 +329,8 @@ class Model(Trainer):
 class _Whole:
     """A model's own binding, where it is a layer of another."""
 
+    inside = False
+
     def __init__(self, built: Built) -> None:
         self.built = built
 

@@ -39,7 +39,7 @@ def check_shapes(layer: LayerSpec, found: Any) -> None:
 
 def check_variables(layer: LayerSpec, found: Any) -> None:
     """Raise ContractError where the user's `variables` returned no weights, ShapeError where a length is not known."""
-    from spec_compiler.specs.base import Variable
+    from spec_compiler.specs.variable import Variable
 
     if not is_own(layer):
         return

@@ -140,6 +140,13 @@ def inside(layer: LayerSpec) -> Iterator[LayerSpec]:
             yield from (item for item in value if isinstance(item, LayerSpec))
 
 
+def all_inside(layer: LayerSpec) -> Iterator[LayerSpec]:
+    """The layers that `layer` wraps, those that they wrap, and so on."""
+    for one in inside(layer):
+        yield one
+        yield from all_inside(one)
+
+
 def refs_in(structure: Any) -> Iterator[Ref]:
     """Every Ref in a structure of lists, tuples and dicts, in order."""
     if isinstance(structure, Ref):

@@ -153,6 +153,7 @@ OF_DATA = (
     "would result in a division by zero",
     "q values must be in the range",
     "is out of bounds for",
+    "Expected input_lengths to have value at most",
 )
 
 
@@ -234,6 +235,17 @@ def test_a_model_without_a_batch_axis_at_every_step_is_told(operation: str) -> N
     model = f"m: {{inputs: {{a: [2]}}, layers: [{{{operation}}}]}}"
     report = validate_text(f"inputs: {{x: [5, 2]}}\nlayers: [{{TimeDistributed: {{layer: m}}}}]\nmodels: {{{model}}}")
     assert "takes a model whose output has the batch axis first, 'm' makes (" in str(report)
+
+
+def test_a_model_that_puts_the_steps_on_another_axis_is_told() -> None:
+    """Alone, for two samples, its output has two of something else first; at every step, it is run on six samples."""
+    models = "m: {inputs: {a: {shape: [2], batch_size: 2}}, layers: [{ops.maximum: {}, with: {x1: [[[1.0]], [[2.0]]], x2: {from: a}}}]}"
+    text = f"inputs: {{x: {{shape: [%s, 2], batch_size: 2}}}}\nlayers: [{{TimeDistributed: {{layer: m}}}}]\nmodels: {{{models}}}"
+    assert validate_text(text % 1).ok
+    for steps in (2, 3):
+        assert "takes a model whose output has the batch axis first, 'm' makes (2, 2, 2)" in str(
+            validate_text(text % steps)
+        )
 
 
 @pytest.mark.parametrize("name", ["Conv1D", "Conv1DTranspose", "SeparableConv1D", "LocallyConnected1D"])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 from spec_compiler.specs.activations import activated_shape
-from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.initializers.constant import Zeros
 from spec_compiler.specs.shapes import Shape, ShapeError, merged, normalize_axis, require_dim, show
 from spec_compiler.specs.types import (
@@ -21,6 +21,7 @@ from spec_compiler.specs.types import (
     NonNegativeFloat,
     RegularizerField,
 )
+from spec_compiler.specs.variable import Variable
 
 
 def as_list(value: Any) -> Any:

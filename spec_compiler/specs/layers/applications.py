@@ -2,10 +2,11 @@
 
 from typing import ClassVar
 
-from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.initializers.constant import Constant
 from spec_compiler.specs.shapes import Shape, ShapeError, merged, require_dim, show
 from spec_compiler.specs.types import Float, Layout, PositiveInt
+from spec_compiler.specs.variable import Variable
 
 
 class ApplicationLayer(LayerSpec):

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 
-from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
+from spec_compiler.specs.base import LayerSpec, MaskRule
 from spec_compiler.specs.initializers.constant import Zeros
 from spec_compiler.specs.initializers.fans import GlorotUniform
 from spec_compiler.specs.regularizers import Regularizer
@@ -20,6 +20,7 @@ from spec_compiler.specs.types import (
     Seed,
     Sizes,
 )
+from spec_compiler.specs.variable import Variable
 
 
 class ProjectedAttention(LayerSpec):

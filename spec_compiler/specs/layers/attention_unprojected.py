@@ -2,11 +2,12 @@
 
 from typing import Any, ClassVar, Literal
 
-from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
+from spec_compiler.specs.base import LayerSpec, MaskRule
 from spec_compiler.specs.initializers.constant import Ones
 from spec_compiler.specs.initializers.fans import GlorotUniform
 from spec_compiler.specs.shapes import RankError, Shape, ShapeError, Shapes, require_dim, show
 from spec_compiler.specs.types import Bool, Rate, Seed
+from spec_compiler.specs.variable import Variable
 
 
 class UnprojectedAttention(LayerSpec):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import model_validator
 
 from spec_compiler.specs.activations import activated_shape
-from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.initializers.constant import Zeros
 from spec_compiler.specs.initializers.fans import GlorotUniform
 from spec_compiler.specs.shapes import NothingLeftError, Shape, ShapeError, convolved, require_dim, require_rank, show
@@ -25,6 +25,7 @@ from spec_compiler.specs.types import (
     Single,
     Triple,
 )
+from spec_compiler.specs.variable import Variable
 
 
 class ChannelsLast(LayerSpec):

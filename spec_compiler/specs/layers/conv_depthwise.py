@@ -3,7 +3,6 @@
 from typing import Any
 
 from spec_compiler.specs.activations import activated_shape
-from spec_compiler.specs.base import Variable
 from spec_compiler.specs.initializers.fans import GlorotUniform
 from spec_compiler.specs.layers.conv import Windowed
 from spec_compiler.specs.shapes import Shape
@@ -17,6 +16,7 @@ from spec_compiler.specs.types import (
     RegularizerField,
     Single,
 )
+from spec_compiler.specs.variable import Variable
 
 
 class BaseDepthwise(Windowed):

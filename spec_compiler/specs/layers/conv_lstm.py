@@ -4,7 +4,6 @@ from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 
-from spec_compiler.specs.base import Variable
 from spec_compiler.specs.initializers.base import Initializer
 from spec_compiler.specs.layers.conv import Window
 from spec_compiler.specs.layers.recurrent import ForgetBias, RecurrentWeights, Sequence
@@ -20,6 +19,7 @@ from spec_compiler.specs.types import (
     Single,
     Triple,
 )
+from spec_compiler.specs.variable import Variable
 
 
 class ConvLSTM(Sequence, RecurrentWeights, Window):

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from pydantic import model_validator
 
 from spec_compiler.specs.activations import activated_shape
-from spec_compiler.specs.base import Variable
 from spec_compiler.specs.layers.conv import Filtered
 from spec_compiler.specs.shapes import NothingLeftError, Shape
 from spec_compiler.specs.types import Padding, Pair, PairFromZero, Single, SingleFromZero, Triple, TripleFromZero
+from spec_compiler.specs.variable import Variable
 
 
 class Window(NamedTuple):

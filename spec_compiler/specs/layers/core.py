@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 from pydantic import model_validator
 
 from spec_compiler.specs.activations import activated_shape
-from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
+from spec_compiler.specs.base import LayerSpec, MaskRule
 from spec_compiler.specs.initializers.constant import Zeros
 from spec_compiler.specs.initializers.fans import GlorotUniform
 from spec_compiler.specs.shapes import RankError, Shape, require_dim, require_min_rank, show
@@ -24,6 +24,7 @@ from spec_compiler.specs.types import (
     ShapeField,
     kept_dtype,
 )
+from spec_compiler.specs.variable import Variable
 
 
 class InputLayer(LayerSpec):

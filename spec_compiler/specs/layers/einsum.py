@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import WithJsonSchema, model_validator
 
 from spec_compiler.specs.activations import activated_shape
-from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.initializers.constant import Zeros
 from spec_compiler.specs.initializers.fans import GlorotUniform
 from spec_compiler.specs.shapes import Shape, ShapeError, UnknownDimensionError, merged, show
@@ -21,6 +21,7 @@ from spec_compiler.specs.types import (
     PositiveInt,
     RegularizerField,
 )
+from spec_compiler.specs.variable import Variable
 
 _EQUATION = re.compile(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?")
 

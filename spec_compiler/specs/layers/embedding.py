@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
+from spec_compiler.specs.base import LayerSpec, MaskRule
 from spec_compiler.specs.initializers.random import RandomUniform
 from spec_compiler.specs.shapes import Shape, ShapeError, merged, require_dim, show
 from spec_compiler.specs.types import (
@@ -15,6 +15,7 @@ from spec_compiler.specs.types import (
     PositiveInt,
     RegularizerField,
 )
+from spec_compiler.specs.variable import Variable
 
 
 class Embedding(LayerSpec):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import field_validator, model_validator
 
 from spec_compiler.specs.activations import activated_shape
-from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.initializers.constant import Constant, Ones, Zeros
 from spec_compiler.specs.initializers.fans import GlorotUniform
 from spec_compiler.specs.layers.activation import ActivationLayer, as_list, shared_shape
@@ -24,6 +24,7 @@ from spec_compiler.specs.types import (
     RegularizerField,
     ShapeField,
 )
+from spec_compiler.specs.variable import Variable
 
 SharedAxes = Annotated[list[Int] | None, Before(as_list)]
 """Axes along which one weight serves, counted from 1, behind the batch axis."""

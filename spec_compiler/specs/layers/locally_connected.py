@@ -6,10 +6,10 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 
 from spec_compiler.specs.activations import activated_shape
-from spec_compiler.specs.base import Variable
 from spec_compiler.specs.layers.conv import Filtered
 from spec_compiler.specs.shapes import Shape, UnknownDimensionError, convolved, show
 from spec_compiler.specs.types import Layout, Padding, Pair, Single
+from spec_compiler.specs.variable import Variable
 
 
 class LocallyConnected(Filtered):

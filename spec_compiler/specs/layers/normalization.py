@@ -4,7 +4,7 @@ from typing import ClassVar, Self
 
 from pydantic import model_validator
 
-from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.initializers.constant import Ones, Zeros
 from spec_compiler.specs.shapes import Shape, ShapeError, normalize_axis, require_dim, require_min_rank
 from spec_compiler.specs.types import (
@@ -18,6 +18,7 @@ from spec_compiler.specs.types import (
     Rate,
     RegularizerField,
 )
+from spec_compiler.specs.variable import Variable
 
 
 def sorted_axes(axis: int | tuple[int, ...], x: Shape, layer: str) -> tuple[int, ...]:

@@ -2,12 +2,13 @@
 
 from typing import Any, ClassVar
 
-from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
+from spec_compiler.specs.base import LayerSpec, MaskRule
 from spec_compiler.specs.initializers.constant import Ones
 from spec_compiler.specs.initializers.random import TruncatedNormal
 from spec_compiler.specs.layers.normalization import sorted_axes
 from spec_compiler.specs.shapes import Shape, ShapeError, Shapes, normalize_axis, require_dim, show
 from spec_compiler.specs.types import AxisOrAxes, Iterations, LayerField, Layout, NullableEpsilon
+from spec_compiler.specs.variable import Variable
 
 
 class RMSNormalization(LayerSpec):

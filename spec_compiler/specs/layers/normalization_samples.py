@@ -4,10 +4,10 @@ from typing import Self
 
 from pydantic import model_validator
 
-from spec_compiler.specs.base import Variable
 from spec_compiler.specs.layers.normalization import Affine, sorted_axes
 from spec_compiler.specs.shapes import Shape, ShapeError, require_dim, require_min_rank, show
 from spec_compiler.specs.types import AxisOrAxes, Bool, Int, Layout, NullableEpsilon
+from spec_compiler.specs.variable import Variable
 
 
 class LayerNormalization(Affine):

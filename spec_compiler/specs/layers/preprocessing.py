@@ -4,10 +4,11 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import WithJsonSchema, model_validator
 
-from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.initializers.constant import Array, Ones, Zeros, array_shape, array_value
 from spec_compiler.specs.shapes import Shape, ShapeError, normalize_axis, require_dim, show
 from spec_compiler.specs.types import Axes, Before, Bool, Layout
+from spec_compiler.specs.variable import Variable
 
 
 def _values(array: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator
 
-from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
+from spec_compiler.specs.base import LayerSpec, MaskRule
 from spec_compiler.specs.initializers.base import Initializer
 from spec_compiler.specs.initializers.constant import Zeros
 from spec_compiler.specs.initializers.fans import GlorotUniform
@@ -24,6 +24,7 @@ from spec_compiler.specs.types import (
     RegularizerField,
     Seed,
 )
+from spec_compiler.specs.variable import Variable
 
 
 class Units(LayerSpec):

@@ -5,10 +5,11 @@ from typing import Any
 
 from pydantic import field_validator
 
-from spec_compiler.specs.base import LayerSpec, Variable
+from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.recurrent import BaseCell, Sequence, VectorSequence, check_states, flat_shapes
 from spec_compiler.specs.shapes import Shape, Shapes, require_rank
 from spec_compiler.specs.types import LayerField
+from spec_compiler.specs.variable import Variable
 
 
 def _cell(value: Any) -> Any:

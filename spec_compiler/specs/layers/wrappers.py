@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from spec_compiler.specs.base import LayerSpec, MaskRule, Variable
+from spec_compiler.specs.base import LayerSpec, MaskRule
 from spec_compiler.specs.shapes import Shape, ShapeError, Shapes, require_min_rank, show
 from spec_compiler.specs.types import LayerField
+from spec_compiler.specs.variable import Variable
 
 if TYPE_CHECKING:
     from spec_compiler.specs.model import ModelSpec
