@@ -180,7 +180,7 @@ def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter, of_
     if steps and len(outputs) != 1:
         message = f"layer '{name}': TimeDistributed takes a model of one output, '{body.name}' has {len(outputs)}"
         reporter.report(SHAPE_MISMATCH, message, node.layer.path)
-    elif steps and not all(map(_keeps_batch, (body, run))):
+    elif steps and outputs[0].shape is not None and not all(map(_keeps_batch, (body, run))):
         message = f"layer '{name}': TimeDistributed takes a model whose output has the batch axis first, '{body.name}' "
         reporter.report(SHAPE_MISMATCH, message + f"makes {show(outputs[0].shape)}", node.layer.path)
     elif all(value.shape is not None for value in outputs):
