@@ -157,9 +157,14 @@ class Call:
         """
         if rules:
             owner = owner or self.node.layer
-            expr, rules = in_policy(expr, rules, owner.variable_dtype, computes_in or self.compute_dtype)
+            copied = self.copies(owner)
+            expr, rules = in_policy(expr, rules, owner.variable_dtype, computes_in or self.compute_dtype, copied)
             expr = expr if self._lowering.trains(owner) else expr.freeze()
         return self.place(expr, rules, name)
+
+    def copies(self, layer: LayerSpec) -> bool:
+        """Whether the call computes with copies of the layer's weights, because another call changes them."""
+        return self._lowering.changes(layer)
 
     def place(self, expr: ModuleExpr, rules: Sequence[Rule], name: str) -> Callable[..., Any]:
         """The module as it stands, under the layer's name."""
@@ -296,13 +301,16 @@ class InnerCall(Call):
 
 
 def in_policy(
-    expr: ModuleExpr, rules: Sequence[Rule], variable_dtype: str, compute_dtype: str
+    expr: ModuleExpr, rules: Sequence[Rule], variable_dtype: str, compute_dtype: str, copied: bool = False
 ) -> tuple[ModuleExpr, Sequence[Rule]]:
-    """A module with its weights in `variable_dtype` that computes in `compute_dtype`, and where its weights then are."""
+    """A module with its weights in `variable_dtype` that computes in `compute_dtype`, and where its weights then are.
+
+    It computes with copies of them where the dtypes differ, and where they are to be `copied`.
+    """
     if "float" not in compute_dtype:
         return expr, rules
     expr = expr.to(getattr(torch, variable_dtype))
-    if variable_dtype == compute_dtype:
+    if variable_dtype == compute_dtype and not copied:
         return expr, rules
     mixed = ModuleExpr(Mixed, expr, getattr(torch, compute_dtype))
     return mixed, [replace(rule, parameter=f"module.{rule.parameter}") for rule in rules]

@@ -16,6 +16,7 @@ from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers, lowers_mask, mask_lowering_of
 from spec_compiler.lowering.weights import Rule, under
 from spec_compiler.nn import normalization as nn_normalization
+from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.normalization_norms import RMSNormalization, SpectralNormalization, UnitNormalization
 
 
@@ -34,6 +35,9 @@ def unit_normalization(layer: UnitNormalization, call: Call, x: Proxy) -> Any:
 
 class _Normalized(InnerCall):
     """The call of the layer inside, whose module is put into a SpectralNorm."""
+
+    def copies(self, layer: LayerSpec) -> bool:
+        return False  # SpectralNorm makes them, where it changes the weights
 
     def place(self, expr: ModuleExpr, rules: Sequence[Rule], name: str) -> Callable[..., Any]:
         kernel = next(rule for rule in rules if rule.variable in ("kernel", "embeddings"))

@@ -27,7 +27,8 @@ from spec_compiler.lowering.table import lowering_of, mask_lowering_of
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.contract import ContractError, is_own
-from spec_compiler.specs.model import ModelSpec
+from spec_compiler.specs.layers.normalization_norms import SpectralNormalization
+from spec_compiler.specs.model import ModelSpec, all_inside
 from spec_compiler.specs.regularizers import Regularizer
 from spec_compiler.specs.types import Layout
 
@@ -86,11 +87,16 @@ class _Whole:
         self.modules: dict[tuple[int, str], ModuleExpr] = {}
         """By `id(layer)` and the name under the layer's."""
         self.calls: dict[int, list[Node]] = {}
+        self.normalized: set[int] = set()
+        """By `id(layer)`: those whose weights a SpectralNormalization changes while others compute with them."""
         self._count(graph)
 
     def _count(self, graph: Graph) -> None:
         for node in graph.nodes:
             self.calls.setdefault(id(node.layer), []).append(node)
+            for layer in (node.layer, *all_inside(node.layer)):
+                if isinstance(layer, SpectralNormalization):
+                    self.normalized.add(id(layer.layer))
             if node.body is not None:
                 self._count(node.body)
 
@@ -120,6 +126,10 @@ class GraphLowering:
     def trains(self, layer: LayerSpec) -> bool:
         """Whether the layer trains, which the whole model may keep it from."""
         return layer.trainable and self.whole.trainable
+
+    def changes(self, layer: LayerSpec) -> bool:
+        """Whether the layer's weights may change between a call and its backward pass, so that it needs them as copies."""
+        return id(layer) in self.whole.normalized
 
     def run(self) -> LoweredGraph:
         for value in self.graph.inputs:

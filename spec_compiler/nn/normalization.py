@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 
@@ -167,9 +168,12 @@ class SpectralNorm(nn.Module):
         self.register_buffer("vector_u", nn.init.trunc_normal_(torch.empty(1, columns), std=0.02))
 
     def forward(self, x: Tensor) -> Tensor:
+        weights = {}
         if self.training:
             self.normalize()
-        y: Tensor = self.layer(x)
+            # The next call divides the weight, which this one's backward pass needs as it is now.
+            weights = {name: weight.clone() for name, weight in self.layer.named_parameters()}
+        y: Tensor = functional_call(self.layer, weights, (x,)) if weights else self.layer(x)
         return y
 
     @torch.no_grad()

@@ -12,7 +12,7 @@ from torch.func import functional_call
 class Mixed(nn.Module):
     """A module that computes in `dtype`: its weights, kept in their own, are cast in each call.
 
-    Buffers that the call changes keep their data type too.
+    They are copies where `dtype` is their own, too: another module may change them before the backward pass. Buffers that the call changes keep their data type too.
     """
 
     def __init__(self, module: nn.Module, dtype: torch.dtype) -> None:
@@ -32,4 +32,4 @@ class Mixed(nn.Module):
 
     def cast(self, x: Tensor) -> Tensor:
         """`x` in the data type computed in, if it is a float."""
-        return x.to(self.dtype) if x.is_floating_point() else x
+        return x.to(self.dtype, copy=True) if x.is_floating_point() else x

@@ -30,8 +30,6 @@ TOLERANCE = {"float64": 1e-10, "float32": 1e-5, "float16": 2**-10, "bfloat16": 2
 POLICIES = ["float64", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16"]
 
 
-ROUGHER = {"SpectralNormalization": 16}
-"""Keras takes the power iteration's steps in the dtype computed in, and so rounds the singular value; we do not."""
 LOST = ("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
 """Layers of which Keras's `get_config` forgets that the policy is a mixed one."""
 
@@ -40,6 +38,17 @@ LOST = ("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keras on torch takes operations on float64 for float32; on TensorFlow it does not."""
     monkeypatch.setitem(keras.src.backend.common.dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")
+
+
+@pytest.fixture(autouse=True)
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keras on torch assigns to a cast copy of a variable, under a mixed policy, and loses it; on TensorFlow it does not."""
+
+    def assign(variable: Any, value: Any) -> None:
+        with torch.no_grad():
+            variable._value.copy_(value)
+
+    monkeypatch.setattr(keras.Variable, "_direct_assign", assign)
 
 
 def cases() -> list[Case]:
@@ -97,8 +106,8 @@ def test_policy_matches_keras(case: Case, policy: str, monkeypatch: pytest.Monke
     check._set_weights(pair)
     assert_dtypes(pair)
     steps = 8 if "16" in policy else 1
-    monkeypatch.setattr(check, "RTOL", steps * tolerance * ROUGHER.get(case.class_name, 1))
-    monkeypatch.setattr(check, "ATOL", steps * tolerance * ROUGHER.get(case.class_name, 1))
+    monkeypatch.setattr(check, "RTOL", steps * tolerance)
+    monkeypatch.setattr(check, "ATOL", steps * tolerance)
     check._assert_computation(pair, training=False)
     check._assert_source(pair)
     if case.random:
