@@ -16,6 +16,7 @@ def freeze_within(spec: ModelSpec, unless_stated: bool = False) -> None:
     for layer in chain([spec], spec.walk()):
         if layer.trainable:
             continue
+        layer._parts_frozen = True
         for inner in layer.members() if isinstance(layer, ModelSpec) else inside(layer):
             free = unless_stated and "trainable" in inner.model_fields_set
             if not (free or isinstance(inner, InputLayer) or hasattr(inner, "operation")):

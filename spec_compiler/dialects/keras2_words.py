@@ -158,7 +158,8 @@ def add_constants(layer: LayerSpec, config: dict[str, Any], built: Built | None)
     """Add what Keras 2 writes besides the layer's arguments."""
     for key, value in _ADDED.get(type(layer).__name__, {}).items():
         config.setdefault(key, value)
-    config.setdefault("trainable", layer.trainable)
+    # What a layer has in layers that are made inside it trains where it does not, in Keras 3 alone.
+    config["trainable"] = layer.trains
     if type(layer).__name__ == "InputLayer":
         del config["trainable"]
     if type(layer).__name__ == "Embedding":

@@ -125,7 +125,7 @@ class GraphLowering:
 
     def trains(self, layer: LayerSpec) -> bool:
         """Whether the layer trains, which the whole model may keep it from."""
-        return layer.trainable and self.whole.trainable
+        return layer.trains and self.whole.trainable
 
     def changes(self, layer: LayerSpec) -> bool:
         """Whether the layer's weights may change between a call and its backward pass, so that it needs them as copies."""

@@ -133,7 +133,7 @@ class Built:
         """The modules that hold weights, each with whether the layer that it stands for is `trainable`, inside others or not."""
         found: dict[nn.Module, bool] = {}
         for layer, variable, rules in self.lowered.placements():
-            trains = variable.owner_in(layer.layer).trainable
+            trains = variable.owner_in(layer.layer).trains
             for rule in rules:
                 owner = f"{layer.target}.{rule.parameter}".rpartition(".")[0]
                 module = self.module.get_submodule(owner)

@@ -136,6 +136,9 @@ class LayerSpec(SpecObject):
     layer_fields: ClassVar[tuple[str, ...]] = ()
     """Fields that hold a layer or a list of them (wrappers, cells)."""
 
+    has_parts: ClassVar[bool] = False
+    """Whether Keras has the weights in layers that it makes inside: `trainable`, where set, reaches them, where given not."""
+
     @property
     def keras_module(self) -> str | None:
         """The module Keras names for the class, registered under its own name; None: `keras.layers`, and not so."""
@@ -157,6 +160,8 @@ class LayerSpec(SpecObject):
     _bound = PrivateAttr(default=None)  # type: Any
     _owner = PrivateAttr(default=None)  # type: Any
     _batch_input_shape = PrivateAttr(default=None)  # type: Shape | None
+    _parts_frozen = PrivateAttr(default=False)  # type: bool
+    """Whether the layers that Keras makes inside do not train either."""
 
     def __copy__(self) -> Self:
         """A layer of the same arguments, called nowhere and without weights."""
@@ -172,6 +177,7 @@ class LayerSpec(SpecObject):
         from spec_compiler.specs.model import ModelSpec, inside
 
         self.__dict__["trainable"] = bool(value)
+        self._parts_frozen = not value
         self.__pydantic_fields_set__.add("trainable")
         for layer in inside(self):
             layer.trainable = value
@@ -261,6 +267,11 @@ class LayerSpec(SpecObject):
     def nested_model(self) -> "ModelSpec | None":
         """The model whose graph the layer runs: itself, where it is one, or the one that it runs at every step."""
         return None
+
+    @property
+    def trains(self) -> bool:
+        """Whether training changes the weights, as far as the layer has the say: where it lists none as trainable, too."""
+        return self.trainable or (self.has_parts and not self._parts_frozen)
 
     @property
     def compute_dtype(self) -> str:

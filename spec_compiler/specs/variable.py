@@ -45,7 +45,7 @@ class Variable:
 
     def trains_in(self, layer: LayerSpec) -> bool:
         """Whether training changes it, a weight of `layer`: as the innermost layer says, whatever those around it say."""
-        return self.trainable and self.owner_in(layer).trainable
+        return self.trainable and self.owner_in(layer).trains
 
     def owner_in(self, layer: LayerSpec) -> LayerSpec:
         """The layer that it is a weight of: `layer`, or one inside that."""

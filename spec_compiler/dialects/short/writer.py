@@ -150,7 +150,7 @@ class _Writer:
                     arguments[field] = [self._inner(item, names) for item in value]
                 elif value is not None:
                     arguments[field] = self._inner(value, names)
-        return arguments if layer.trainable == around else {**arguments, "trainable": layer.trainable}
+        return arguments if layer.trains == around else {**arguments, "trainable": layer.trains}
 
     def _inner(self, layer: LayerSpec, names: Namer) -> Any:
         label = self._label(layer)

@@ -53,6 +53,7 @@ class ProjectedAttention(LayerSpec):
     seed: Seed = None
     """Seed of the dropout."""
 
+    has_parts = True
     supports_masking: ClassVar[bool] = True
     unstated = ("flash_attention",)
 

@@ -26,6 +26,7 @@ class ConvLSTM(Sequence, RecurrentWeights, Window):
     """Long short-term memory whose states are images, Shi et al. 2015 (arXiv:1506.04214)."""
 
     gates: ClassVar[int] = 4
+    has_parts = True
     positional = (
         "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "activation",
         "recurrent_activation", "use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer",
