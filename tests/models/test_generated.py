@@ -153,7 +153,7 @@ OF_DATA = (
     "would result in a division by zero",
     "q values must be in the range",
     "is out of bounds for",
-    "Expected input_lengths to have value at most",
+    "while checking arguments for ctc_loss",
 )
 
 
