@@ -11,6 +11,7 @@ from spec_compiler.lowering.expressions import differing
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype, with_constants, wrap
 from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.nn.ops import corrcoef
+from spec_compiler.nn.ops_counting import histogram
 from spec_compiler.specs.layers.ops_types import Array, numbers_in
 from spec_compiler.specs.shapes import TensorType
 
@@ -378,7 +379,8 @@ def Digitize(op: OpCall, x: Proxy, bins: Proxy) -> Any:
 
 @lowering
 def Histogram(op: OpCall, x: Proxy, *, bins: int, range: Any) -> Any:
-    return op.call.outputs(torch.histogram(x, bins, **op.call.given(range=tuple(range) if range else None)))
+    stated = op.call.given(range=tuple(range) if range else None)
+    return op.call.outputs(op.call.function(histogram, x, bins, **stated))
 
 
 @lowering

@@ -48,8 +48,8 @@ class Rule:
 
 
 def _reorder(value: Tensor, order: tuple[int, ...]) -> Tensor:
-    blocks = torch.unflatten(value, -1, (len(order), -1))
-    return blocks[..., list(order), :].flatten(-2)
+    blocks = value.chunk(len(order), dim=-1)
+    return torch.cat([blocks[i] for i in order], dim=-1)
 
 
 def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:

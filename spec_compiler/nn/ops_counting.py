@@ -13,6 +13,24 @@ def bincount(x: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Te
     return weights.new_zeros(*x.shape[:-1], count).scatter_add(-1, x.to(torch.int64), weights)
 
 
+@torch.no_grad()
+def histogram(x: Tensor, bins: int, range: tuple[float, float] | None = None) -> tuple[Tensor, Tensor]:
+    """How many numbers lie in each of `bins` equal parts of `range`, by default from the least to the largest; the edges.
+
+    It is `torch.histogram`, which knows the CPU alone. An edge belongs to the part above it, the last one to the last part.
+    """
+    low, high = torch.aminmax(x) if range is None else (x.new_full((), end) for end in range)
+    single = low == high
+    low, high = torch.where(single, low - 1, low), torch.where(single, high + 1, high)
+    place = torch.arange(bins + 1, device=x.device)
+    # From both ends, as torch.linspace, so that the last edge is `high` exactly.
+    width = (high - low) / bins
+    edges = torch.where(place < (bins + 1) // 2, low + width * place, high - width * (bins - place))
+    part = torch.searchsorted(edges, x.flatten(), right=True).clamp(1, bins) - 1
+    inside = (x >= low) & (x <= high)
+    return x.new_zeros(bins).index_add(0, part, inside.flatten().to(x.dtype)), edges
+
+
 def unique(
     x: Tensor,
     index: bool = False,

@@ -59,7 +59,8 @@ def gaussian_blur(x: Tensor, kernel_size: int, sigma: Sequence[float]) -> Tensor
 
 def sobel_edges(x: Tensor) -> Tensor:
     """Slopes of (batch, channels, height, width) along height and width: (batch, channels, height, width, 2)."""
-    across = x.new_tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
+    slope = torch.arange(-1, 2, dtype=x.dtype, device=x.device)
+    across = torch.outer(2 - slope.abs(), slope)
     slopes = [
         F.conv2d(x, kernel.expand(x.size(1), 1, 3, 3), padding=1, groups=x.size(1)) for kernel in (across.t(), across)
     ]

@@ -89,8 +89,9 @@ class LSTM(OneLayer):
         h, c = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)] * 2
         weights = self.flat
         if past_bt is not None:
-            hold = weights[0].new_tensor([-1e4, 1e4, 0.0, 0.0]).repeat_interleave(self.hidden_size)
-            weights[0] = torch.cat([weights[0], hold.unsqueeze(1)], dim=1)
+            shut, open_ = (weights[0].new_full((self.hidden_size, 1), gate) for gate in (-1e4, 1e4))
+            hold = torch.cat([shut, open_, weights[0].new_zeros(2 * self.hidden_size, 1)])
+            weights[0] = torch.cat([weights[0], hold], dim=1)
             x_btf = torch.cat([x_btf, past_bt.unsqueeze(-1).to(x_btf.dtype)], dim=-1)
         start = (h.unsqueeze(0), c.unsqueeze(0))
         y, h, c = torch.lstm(x_btf, start, weights, self.bias, 1, 0.0, torch.is_grad_enabled(), False, True)

@@ -13,7 +13,7 @@ A layer, initializer, … inside a layer's arguments is a mapping with its class
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +124,30 @@ def one_a_class(cases: list[Case]) -> list[Case]:
     for case in cases:
         seen.setdefault((case.id.partition(":")[0], case.class_name), case)
     return list(seen.values())
+
+
+def with_policy(case: Case, policy: str) -> Case:
+    """The case, its layer and those inside it under the policy."""
+    layer = {case.class_name: _under(case.arguments, policy, case.class_name)}
+    dtype = "float64" if policy == "float64" and case.input_dtype == "float32" else case.input_dtype
+    return replace(case, layer=layer, input_dtype=dtype, id=f"{case.id}-{policy}")
+
+
+def _under(arguments: dict[str, Any], policy: str, name: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in arguments.items():
+        if key in ("layer", "backward_layer", "cell", "activation") and isinstance(value, dict):
+            value = _layer_under(value, policy)
+        elif key in ("cell", "cells") and isinstance(value, list):
+            value = [_layer_under(one, policy) for one in value]
+        found[key] = value
+    recurrent = "units" in found and not name.startswith(("Dense", "Highway", "Maxout"))
+    if recurrent or name.startswith("ConvLSTM"):
+        # LAPACK has no QR decomposition for half the precision, by which Keras draws an orthogonal matrix.
+        found.setdefault("recurrent_initializer", "glorot_uniform")
+    return {**found, "dtype": policy}
+
+
+def _layer_under(layer: dict[str, Any], policy: str) -> dict[str, Any]:
+    ((name, arguments),) = layer.items()
+    return {name: _under(arguments or {}, policy, name)}

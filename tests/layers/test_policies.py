@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from typing import Any
 from unittest import mock
 
 import keras
@@ -18,7 +16,7 @@ from spec_compiler.lowering.lower import build, lower_spec
 from spec_compiler.models import Sequential, model_from_json
 from spec_compiler.optimizers import AdamW
 from tests.layers import check
-from tests.layers.cases import Case, all_cases, one_a_class
+from tests.layers.cases import Case, all_cases, one_a_class, with_policy
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
@@ -56,33 +54,6 @@ def cases() -> list[Case]:
     masked = [case for case in all_cases() if case.mask or "Masking" in str(case.front)]
     masked = [case for case in one_a_class(masked) if not case.id.startswith("normalization/")]
     return [*{case.id: case for case in (*one_a_class(all_cases()), *masked)}.values()]
-
-
-def with_policy(case: Case, policy: str) -> Case:
-    """The case, its layer and those inside it under the policy."""
-    layer = {case.class_name: _under(case.arguments, policy, case.class_name)}
-    dtype = "float64" if policy == "float64" and case.input_dtype == "float32" else case.input_dtype
-    return replace(case, layer=layer, input_dtype=dtype, id=f"{case.id}-{policy}")
-
-
-def _under(arguments: dict[str, Any], policy: str, name: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in arguments.items():
-        if key in ("layer", "backward_layer", "cell", "activation") and isinstance(value, dict):
-            value = _layer_under(value, policy)
-        elif key in ("cell", "cells") and isinstance(value, list):
-            value = [_layer_under(one, policy) for one in value]
-        found[key] = value
-    recurrent = "units" in found and not name.startswith(("Dense", "Highway", "Maxout"))
-    if recurrent or name.startswith("ConvLSTM"):
-        # LAPACK has no QR decomposition for half the precision, by which Keras draws an orthogonal matrix.
-        found.setdefault("recurrent_initializer", "glorot_uniform")
-    return {**found, "dtype": policy}
-
-
-def _layer_under(layer: dict[str, Any], policy: str) -> dict[str, Any]:
-    ((name, arguments),) = layer.items()
-    return {name: _under(arguments or {}, policy, name)}
 
 
 @pytest.mark.parametrize("policy", POLICIES)

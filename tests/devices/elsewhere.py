@@ -1,0 +1,58 @@
+"""A device that is another than the CPU, for machines without one: torch's "meta", of shapes and dtypes without numbers.
+
+What runs there is watched: nothing may be brought from the host, where a GPU fails or waits. What needs to know
+numbers on the host, for which it would wait for a GPU, fails here by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+DEVICE = torch.device("meta")
+
+
+class Waits(Exception):
+    """The device would have to be waited for, or the host."""
+
+
+@contextmanager
+def running() -> Iterator[None]:
+    """Have what runs stay on the device. Raises Waits where it waits."""
+    try:
+        with _NothingFromTheHost():
+            yield
+    except NotImplementedError as error:
+        raise Waits(f"torch has it for numbers alone: {error}") from error
+    except RuntimeError as error:
+        if "meta tensor" in str(error):
+            raise Waits(f"for a number of the device's: {error}") from error
+        raise
+
+
+class _NothingFromTheHost(TorchDispatchMode):
+    """Refuses operations with tensors of the host's among their arguments, as a GPU does, and what copies them there.
+
+    A tensor without axes is none: torch hands a number to the kernel. What `torch.tensor`, or a list of places, makes on
+    the device is a copy too, of which only the last step is seen.
+    """
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        devices = {(t.device, t.dim() > 0) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+        if any(device == DEVICE for device, _ in devices) or kwargs.get("device") == DEVICE:
+            assert (torch.device("cpu"), True) not in devices, f"{func} is given a tensor on the CPU"
+            if func is torch.ops.aten.lift_fresh.default:
+                raise Waits("for numbers that are made on the host")
+        return func(*args, **kwargs)
+
+
+def training_differs(module: nn.Module) -> bool:
+    """Whether any of the modules asks if it is in training."""
+    return any("training" in type(inner).forward.__code__.co_names for inner in module.modules())
