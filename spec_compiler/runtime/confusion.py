@@ -103,7 +103,9 @@ class AreaUnderCurve(Counts):
             return super().count(positive, scores, weight, at)
         p = positive if weight is None else positive * weight
         n = 1.0 - positive if weight is None else (1.0 - positive) * weight
-        buckets = torch.ceil(scores.clamp(0.0, 1.0) * (len(self.thresholds) - 1)).sub_(1).relu_().to(torch.int64)
+        buckets = torch.ceil(scores.clamp(0.0, 1.0) * (len(self.thresholds) - 1)).clamp_(min=1.0)
+        # A score that is not a number is above no threshold.
+        buckets = buckets.nan_to_num_(nan=0.0).to(torch.int64)
         tp, fp = (_sums_from(values, buckets, len(self.thresholds)) for values in (p, n))
         return {"tp": tp, "fp": fp, "tn": n.sum() - fp, "fn": p.sum() - tp}
 
@@ -144,9 +146,9 @@ def _flat(
 
 
 def _sums_from(values: Tensor, buckets: Tensor, number: int) -> Tensor:
-    """For each bucket, the sum of the values in it and above."""
-    sums = torch.zeros(number, dtype=values.dtype, device=values.device).index_add_(0, buckets, values)
-    return sums.flip(0).cumsum(0).flip(0)
+    """For each bucket from 1 to `number`, the sum of the values in it and above."""
+    sums = torch.zeros(number + 1, dtype=values.dtype, device=values.device).index_add_(0, buckets, values)
+    return sums.flip(0).cumsum(0).flip(0)[1:]
 
 
 def _interpolated_pr_area(tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:

@@ -170,7 +170,12 @@ def _bernoulli(y_true: Tensor, y_pred: Tensor, from_logits: bool, reduction: str
     _need_equal_shapes(y_true, y_pred)
     if from_logits:
         return F.binary_cross_entropy_with_logits(y_pred, y_true, reduction=reduction)
-    return F.binary_cross_entropy(y_pred.clamp(EPSILON, 1.0 - EPSILON), y_true, reduction=reduction)
+    p = y_pred.clamp(EPSILON, 1.0 - EPSILON)
+    if p.device.type == "cpu" and not p.isnan().any():
+        return F.binary_cross_entropy(p, y_true, reduction=reduction)
+    # torch's own fails where a prediction is not a number, on a GPU for good: here, that is then the loss.
+    values = -torch.lerp(torch.log1p(-p), torch.log(p), y_true)
+    return values.mean() if reduction == "mean" else values
 
 
 def binary_focal_crossentropy(

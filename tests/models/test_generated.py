@@ -149,6 +149,7 @@ BY_DATA = ("Embedding", "ops.")
 DATA_FAULTS = (IndexError, torch.linalg.LinAlgError)
 OF_DATA = (
     "all elements of target should be between 0 and 1",
+    "all elements of input should be between 0 and 1",
     "ZeroDivisionError",
     "would result in a division by zero",
     "q values must be in the range",
