@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -25,24 +25,24 @@ from spec_compiler.specs.shapes import DTypeError, Shape, ShapeError, TensorType
 from spec_compiler.specs.variable import Variable
 
 
-def infer_shapes(graph: Graph, reporter: Reporter, of_batch: bool = False) -> Graph:
+def infer_shapes(graph: Graph, reporter: Reporter, exactly: bool = False) -> Graph:
     """`graph` with shapes, dtypes and variables; what hangs on an unknown input, or on a fault, stays unknown.
 
-    `of_batch`: models inside learn the batch's size where it is known, as they do when they run.
+    `exactly`: models inside are for the shapes that they are called on, as when they run, not for all that they may be.
     """
-    _infer(graph, graph.nodes, reporter, of_batch)
+    _infer(graph, graph.nodes, reporter, exactly)
     if graph.unused:
         # Of these the faults alone are wanted: a layer that is called nowhere else has no weights in the model.
-        _infer(replace(graph, variables=dict(graph.variables)), graph.unused, reporter, of_batch)
+        _infer(replace(graph, variables=dict(graph.variables)), graph.unused, reporter, exactly)
     return graph
 
 
-def _infer(graph: Graph, nodes: list[Node], reporter: Reporter, of_batch: bool) -> None:
+def _infer(graph: Graph, nodes: list[Node], reporter: Reporter, exactly: bool) -> None:
     first: dict[int, Graph] = {}
     for node in nodes:
         if all(value.shape is not None for value in node.values):
             if node.body is not None:
-                _infer_nested(node, node.body, first.setdefault(id(node.layer), node.body), reporter, of_batch)
+                _infer_nested(node, node.body, first.setdefault(id(node.layer), node.body), reporter, exactly)
             else:
                 _infer_layer(graph, node, reporter)
 
@@ -142,7 +142,7 @@ def _accepted(function: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str,
     return {key: arg for key, arg in kwargs.items() if key in names}
 
 
-def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter, of_batch: bool) -> None:
+def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter, exactly: bool) -> None:
     """Shapes through a nested model: what it states of its inputs and what it is given must agree.
 
     A model that states nothing takes what its first call, whose graph is `first`, gives it, as in Keras.
@@ -165,24 +165,28 @@ def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter, of_
         except ShapeError as error:
             reporter.report(error.code, f"layer '{name}': {error}", node.layer.path, help=error.help)
             return
-    for shape, inner, stated in zip(shapes, body.inputs, first.inputs, strict=True):
+    # All steps are one batch with the samples.
+    called = [(product(given[0].shape[:2]), *shapes[0][1:])] if steps else shapes  # type: ignore[index]
+    for shape, exact, inner, stated in zip(shapes, called, body.inputs, first.inputs, strict=True):
         if inner.shape is None:
             inner.shape = stated.shape or shape
         if not _fits(shape, inner.shape):
             message = f"model '{name}' takes {show(inner.shape)} as '{inner.name}', is called on {show(shape)}"
             reporter.report(SHAPE_MISMATCH, message, node.layer.path, help="state null for a length that differs")
             return
-        if of_batch and shape[0] is not None:
-            inner.shape = (shape[0], *inner.shape[1:])
-    infer_shapes(body, reporter, of_batch)
-    run = body if of_batch else _of_batch(body, [_batch_run(value.shape, steps) for value in given], reporter)
-    outputs = list(values_in(body.outputs))
+        if exactly:
+            inner.shape = _known(exact, inner.shape)
+    before = reporter.error_count
+    infer_shapes(body, reporter, exactly)
+    run = body if reporter.error_count > before else _as_called(body, called, reporter)
+    outputs = list(values_in(run.outputs))
     if steps and len(outputs) != 1:
         message = f"layer '{name}': TimeDistributed takes a model of one output, '{body.name}' has {len(outputs)}"
         reporter.report(SHAPE_MISMATCH, message, node.layer.path)
     elif steps and outputs[0].shape is not None and not all(map(_keeps_batch, (body, run))):
         message = f"layer '{name}': TimeDistributed takes a model whose output has the batch axis first, '{body.name}' "
-        reporter.report(SHAPE_MISMATCH, message + f"makes {show(outputs[0].shape)}", node.layer.path)
+        made = next(values_in(body.outputs)).shape or ()
+        reporter.report(SHAPE_MISMATCH, message + f"makes {show(made)}", node.layer.path)
     elif all(value.shape is not None for value in outputs):
         found: list[Shape] = [value.shape for value in outputs]  # type: ignore[misc]
         if steps:
@@ -190,18 +194,25 @@ def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter, of_
         _set_outputs(node, list(zip(found, (value.dtype for value in outputs), strict=True)), reporter)
 
 
-def _batch_run(shape: Shape | None, steps: bool) -> int | None:
-    """How many samples a nested model is run on at once, of `shape`, whose steps are one batch with the samples."""
-    return product((shape or (None,))[: 1 + steps])
+def _as_called(body: Graph, shapes: list[Shape], reporter: Reporter) -> Graph:
+    """The nested model `body` as called on inputs of `shapes`; reports what it cannot do with these, itself being for any."""
+    stated: list[Shape] = [value.shape for value in body.inputs]  # type: ignore[misc]
+    known = list(map(_known, shapes, stated))
+    return body if known == stated else at_shapes(body, known, reporter) or body
 
 
-def _of_batch(body: Graph, batches: list[int | None], reporter: Reporter) -> Graph:
-    """The nested model `body` for the batch that it is run on; reports what it cannot do with that, itself being for any."""
-    if all(batch is None for batch in batches) or (whole := build_graph(body.spec, Reporter())) is None:
-        return body
-    for batch, inner, value in zip(batches, body.inputs, whole.inputs, strict=True):
-        value.shape = inner.shape and (inner.shape[0] if batch is None else batch, *inner.shape[1:])
-    infer_shapes(whole, reporter, of_batch=True)
+def _known(given: Shape, stated: Shape) -> Shape:
+    """What is known of a shape that is given, and stated where the other is not."""
+    return tuple(b if a is None else a for a, b in zip(given, stated, strict=True))
+
+
+def at_shapes(graph: Graph, shapes: Sequence[Shape | None], reporter: Reporter) -> Graph | None:
+    """The graph made again, for inputs of exactly these shapes; None where it cannot be. Reports what it cannot do with them."""
+    whole = build_graph(graph.spec, Reporter())
+    if whole is not None:
+        for value, shape in zip(whole.inputs, shapes, strict=True):
+            value.shape = shape
+        infer_shapes(whole, reporter, exactly=True)
     return whole
 
 

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from spec_compiler.diagnostics import DATA_MISMATCH, Diagnostic, SpecError
-from spec_compiler.ir import Graph
+from spec_compiler.diagnostics import DATA_MISMATCH, Diagnostic, Reporter, SpecError
+from spec_compiler.ir import Graph, Node
+from spec_compiler.passes.infer_shapes import at_shapes
 from spec_compiler.specs.layers.embedding import Embedding
+from spec_compiler.specs.shapes import show
 
 FORWARD_FAULTS = (RuntimeError, IndexError, ValueError)
 """What torch raises for tensors that do not fit."""
@@ -21,10 +23,32 @@ def explained(error: Exception, graph: Graph, inputs: Sequence[Tensor]) -> Excep
         return error
     if beyond := list(_ids_beyond(graph, inputs)):
         return SpecError([Diagnostic(DATA_MISMATCH, message) for message in beyond])
-    shapes = ", ".join(f"'{value.name}' {tuple(x.shape)}" for value, x in zip(graph.inputs, inputs, strict=True))
-    return SpecError(
-        Diagnostic(DATA_MISMATCH, f"the model cannot compute with inputs of these shapes: {shapes}: {error}")
-    )
+    given = ", ".join(f"'{value.name}' {tuple(x.shape)}" for value, x in zip(graph.inputs, inputs, strict=True))
+    message = f"the model cannot compute with inputs of these shapes: {given}: "
+    faults = list(_of_shapes(graph, inputs)) or [(str(error), None)]
+    return SpecError([Diagnostic(DATA_MISMATCH, message + fault, help=help) for fault, help in faults])
+
+
+def _of_shapes(graph: Graph, inputs: Sequence[Tensor]) -> Iterator[tuple[str, str | None]]:
+    """What validation would say if it knew the inputs' shapes, each fault with its help; or which layer is given nothing."""
+    reporter = Reporter()
+    whole = at_shapes(graph, [tuple(x.shape) for x in inputs], reporter)
+    if faults := reporter.result().diagnostics:
+        yield from ((fault.message, fault.help) for fault in faults)
+    elif whole is not None and (node := _given_nothing(whole)) is not None:
+        shape = next(value.shape for value in node.inputs if value.shape and 0 in value.shape)
+        yield f"layer '{node.layer.name}' is given nothing: its input is {show(shape)}", None
+
+
+def _given_nothing(graph: Graph) -> Node | None:
+    """The first layer that has an input without elements, in models inside, too."""
+    for node in graph.nodes:
+        if node.body is not None:
+            if (found := _given_nothing(node.body)) is not None:
+                return found
+        elif any(0 in (value.shape or ()) for value in node.inputs):
+            return node
+    return None
 
 
 def _ids_beyond(graph: Graph, inputs: Sequence[Tensor]) -> Iterator[str]:
