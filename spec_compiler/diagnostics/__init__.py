@@ -82,7 +82,8 @@ BAD_ARCHIVE = _code("""SC012 bad-archive
 UNKNOWN_LAYER = _code("""SC101 unknown-layer
     No layer has this name. Layers are looked up in a closed table by their Keras class name (`Dense`,
     `Conv2D`); nothing is ever imported because a file names it. Correct the spelling; for a layer of your
-    own, register its spec class with `register_layer`.""")
+    own, register its spec class with `register_layer`, in code that you import or that
+    `spec-compiler --plugin mylayers.py validate net.yaml` loads.""")
 UNKNOWN_ARGUMENT = _code("""SC102 unknown-argument
     The layer, or other object, takes no argument of this name, as in `Dense: {unit: 10}`. An argument that
     is ignored would build another model than the one meant. Correct the spelling or remove the argument.""")
@@ -109,8 +110,8 @@ UNKNOWN_OBJECT = _code("""SC109 unknown-object
     looked up in closed tables under Keras's names. Correct the spelling.""")
 CUSTOM_LAYER = _code("""SC110 custom-layer
     The layer is not one of Keras's; whoever wrote the file had it in their own code. What it computes is
-    not in the file. Register a spec class and a lowering for it (`register_layer`, `lowers`), or replace
-    it.""")
+    not in the file. Register a spec class and a lowering for it (`register_layer`, `lowers`), in code that
+    you import or that `spec-compiler --plugin mylayers.py validate net.yaml` loads; or replace it.""")
 MISSING_SECTION = _code("""SC111 missing-section
     A part that every model has is missing, such as `layers`, or a layer's `class_name` or `config`. Add
     it.""")

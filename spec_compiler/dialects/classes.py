@@ -21,7 +21,11 @@ from spec_compiler.specs import registry
 if TYPE_CHECKING:
     from spec_compiler.specs.base import LayerSpec
 
-_REGISTER = "register a spec class and a lowering of your own (`register_layer`, `lowers`), or replace the layer"
+REGISTER = (
+    "register a spec class and a lowering of your own (`register_layer`, `lowers`; `spec-compiler --plugin mylayers.py` "
+    "loads them), or replace the layer"
+)
+"""What helps with a layer that is none of Keras's."""
 
 
 class Named(NamedTuple):
@@ -95,7 +99,7 @@ def report_unknown(named: Named, today: str, path: Path, reporter: Reporter, wha
     name = named.own_name
     if today in known.UNSAFE and not named.is_custom:
         message = f"{today} {known.UNSAFE[today]}, which is neither run nor opened"
-        reporter.report(UNSAFE_LAYER, message, path, help=_REGISTER)
+        reporter.report(UNSAFE_LAYER, message, path, help=REGISTER)
     elif named.is_custom:
         _report_custom(named, path, reporter, what)
     elif today in known.KERAS_LAYERS:
@@ -112,7 +116,7 @@ def _report_unheard_of(named: Named, path: Path, reporter: Reporter, what: str) 
     is_variant = name in known.OF_APPLICATIONS or any(name.endswith(layer) for layer in known.KERAS_LAYERS)
     close = None if is_variant else did_you_mean(name, [*registry.names("layer"), *sorted(known.KERAS_LAYERS)])
     code: Code = UNKNOWN_LAYER if close or named.module else CUSTOM_LAYER
-    hint = f"{close} A layer of your own: {_REGISTER}" if close else f"it is none of Keras's: {_REGISTER}"
+    hint = f"{close} A layer of your own: {REGISTER}" if close else f"it is none of Keras's: {REGISTER}"
     reporter.report(code, f"unknown {what} {show(named.class_name)}", path, help=hint)
 
 
@@ -123,4 +127,4 @@ def _report_custom(named: Named, path: Path, reporter: Reporter, what: str) -> N
     name = named.registered_name or (named.class_name if ">" in named.class_name else None)
     if name is not None:
         message += f", registered as {show(name)}"
-    reporter.report(CUSTOM_LAYER, message, path, help=f"what it computes is not in the file: {_REGISTER}")
+    reporter.report(CUSTOM_LAYER, message, path, help=f"what it computes is not in the file: {REGISTER}")

@@ -87,6 +87,44 @@ def test_several_plugins_and_the_file_names_none(tmp_path):
     assert done.returncode == 1 and "custom layer 'One' of module 'one'" in done.stdout
 
 
+def keras_file(version, layer, source):
+    config = {"layers": [{"class_name": "InputLayer", "config": source}, layer]}
+    return json.dumps({"class_name": "Sequential", "config": config, "keras_version": version})
+
+
+UNREGISTERED = {
+    "keras3.json": keras_file(
+        "3.15.1",
+        {"module": "lab", "class_name": "Mine", "config": {"name": "a", "n": 2}, "registered_name": "lab>Mine"},
+        {"batch_shape": [None, 4]},
+    ),
+    "keras2.json": keras_file(
+        "2.15.0", {"class_name": "Mine", "config": {"name": "a", "n": 2}}, {"batch_input_shape": [None, 4]}
+    ),
+    "wrapped.json": keras_file(
+        "2.15.0",
+        {
+            "class_name": "TimeDistributed",
+            "config": {"layer": {"class_name": "Custom>Mine", "config": {"name": "a", "n": 2}}},
+        },
+        {"batch_input_shape": [None, 5, 4]},
+    ),
+    "short.yaml": "inputs: {x: [4]}\nlayers: [{Mine: {n: 2}}]\n",
+    "wrapped.yaml": "inputs: {x: [5, 4]}\nlayers: [{TimeDistributed: {layer: {Mine: {n: 2}}}}]\n",
+}
+
+
+@pytest.mark.parametrize("file", UNREGISTERED)
+def test_a_layer_that_is_not_registered_is_told_with_the_way_to_register_it(tmp_path, file):
+    (tmp_path / file).write_text(UNREGISTERED[file])
+    done = run("validate", file, cwd=tmp_path)
+    assert done.returncode == 1 and "Mine" in done.stdout
+    assert "`register_layer`, `lowers`; `spec-compiler --plugin mylayers.py` loads them" in done.stdout
+    (tmp_path / "mylayers.py").write_text(HEADER + "class Mine(LayerSpec):\n    n: int\n")
+    done = run("--plugin", "mylayers.py", "validate", file, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
 HEADER = "from spec_compiler import LayerSpec, lowers, register_layer\n@register_layer\n"
 BROKEN = {
     "clash": (

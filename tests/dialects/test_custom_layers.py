@@ -8,7 +8,10 @@ from typing import Any
 from spec_compiler.loading import validate_text
 from spec_compiler.specs.registry import _registered_layers, register_layer
 
-HOW = "register a spec class and a lowering of your own (`register_layer`, `lowers`), or replace the layer"
+HOW = (
+    "register a spec class and a lowering of your own (`register_layer`, `lowers`; `spec-compiler --plugin mylayers.py` "
+    "loads them), or replace the layer"
+)
 
 
 def document(*layers: dict[str, Any]) -> str:

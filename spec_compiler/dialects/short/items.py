@@ -23,6 +23,7 @@ from spec_compiler.diagnostics import (
     show,
 )
 from spec_compiler.dialects import known
+from spec_compiler.dialects.classes import REGISTER
 from spec_compiler.dialects.short.document import Block, Item, ModelDefinition, checked_name, mapping, template
 from spec_compiler.dialects.short.expressions import Expression, is_expression
 from spec_compiler.dialects.short.names import Names
@@ -74,8 +75,8 @@ class Definitions:
             help = "state it in the section `inputs`: `inputs: {image: [28, 28, 1]}`"
             report(INVALID_VALUE, "an InputLayer does not stand among the layers", path, help=help, on_key=on_key)
         elif label in known.UNSAFE:
-            help = "register a layer of your own with `register_layer`, and use that"
-            report(UNSAFE_LAYER, f"layer {label} {known.UNSAFE[label]}, and is refused", path, help=help, on_key=on_key)
+            message = f"layer {label} {known.UNSAFE[label]}, and is refused"
+            report(UNSAFE_LAYER, message, path, help=REGISTER, on_key=on_key)
         elif label in known.KERAS_LAYERS:
             report(UNSUPPORTED, f"layer {label} cannot be built yet", path, on_key=on_key)
         elif isinstance(label, str) and label.startswith(PREFIX):
@@ -89,7 +90,10 @@ class Definitions:
 
     def _hint(self, label: Any) -> str | None:
         classes = [name for name in registry.names("layer") if name != "InputLayer"]
-        return did_you_mean(label, [*self.blocks, *self.models, *classes])
+        close = did_you_mean(label, [*self.blocks, *self.models, *classes])
+        if close or not isinstance(label, str):
+            return close
+        return f"it is none of Keras's, nor defined under `blocks` or `models`: {REGISTER}"
 
 
 class Items:
