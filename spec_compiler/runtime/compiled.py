@@ -12,7 +12,7 @@ from spec_compiler.ir import Graph, map_values
 from spec_compiler.runtime.arguments import bad
 from spec_compiler.runtime.losses import CompiledLoss
 from spec_compiler.runtime.metrics import CompiledMetrics
-from spec_compiler.runtime.step import Step
+from spec_compiler.runtime.step import Step, device_of
 from spec_compiler.specs import public
 from spec_compiler.specs.model import ModelSpec
 from spec_compiler.specs.optimizers import Optimizer as OptimizerSpec
@@ -143,7 +143,7 @@ class Compiled:
                 Diagnostic(BAD_TRAINING, f"model '{self.name}' is not compiled", help="call compile() first")
             )
         built = self._ensure_built()
-        if self._step is None or self._step.built is not built:
+        if self._step is None or self._step.built is not built or self._step.device != device_of(built.module):
             self._step = Step(built, *self._losses_and_metrics(), compiled=self._jit)
         if train and self._step.loss is None:
             help = "give compile() a loss, e.g. loss='mse'"

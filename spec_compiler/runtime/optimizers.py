@@ -224,8 +224,14 @@ class Optimizer(torch.optim.Optimizer):
                 raise ValueError(f"the state is of another optimizer: {', '.join(sorted(missing))} not in it")
         self._bind()
 
+    def follow(self) -> None:
+        """Bring the state to the devices where the parameters now are."""
+        if [p.device for p in self.parameters] != self._devices:
+            self.load_state_dict(self.state_dict())
+
     def _bind(self) -> None:
         """Sort parameters and their state by device and dtype, as the kernels take them."""
+        self._devices = [p.device for p in self.parameters]
         groups: defaultdict[Any, list[Tensor]] = defaultdict(list)
         for p in self.parameters:
             groups[p.device, p.dtype].append(p)

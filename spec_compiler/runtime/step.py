@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import torch
@@ -35,6 +36,7 @@ class Step:
         self.loss = loss
         self.metrics = metrics
         self.module: nn.Module = built.module
+        self.device = device_of(built.module)
         self.flatten = flattener(built.lowered.graph.outputs)
         self.forward = self._forward(compiled)
         self._total: Tensor | None = None
@@ -76,6 +78,7 @@ class Step:
         same = [id(p) for p in held] == [id(p) for p in parameters]
         spec = optimizer.spec if isinstance(optimizer, Optimizer) else optimizer
         self.optimizer = optimizer if same and held else make_optimizer(spec, parameters, names)
+        self.optimizer.follow()
         if isinstance(optimizer, Optimizer) and self.optimizer is not optimizer and not optimizer.scheduled:
             self.optimizer.learning_rate = optimizer.learning_rate
 
@@ -148,6 +151,12 @@ class Step:
         sums = {} if self._total is None else {"loss": self._total}
         sums |= dict(zip(names, self._parts, strict=False))
         return {name: float(value) / max(self._seen, 1) for name, value in sums.items()} | self.metrics.result()
+
+
+def device_of(module: nn.Module) -> torch.device | None:
+    """Where the module's tensors are; None where it has none."""
+    tensor = next(chain(module.parameters(), module.buffers()), None)
+    return None if tensor is None else tensor.device
 
 
 def mark_trainable(built: Built) -> list[Weight]:

@@ -21,7 +21,7 @@ from spec_compiler.runtime.data import Batch, Batches, adapt, split
 from spec_compiler.runtime.data_arrays import mismatch
 from spec_compiler.runtime.forward_faults import FORWARD_FAULTS, explained
 from spec_compiler.runtime.progress import Lines
-from spec_compiler.runtime.step import Step, flattener, unflatten
+from spec_compiler.runtime.step import Step, device_of, flattener, unflatten
 from spec_compiler.specs.training import FitSpec, TrainingSpec
 
 
@@ -40,7 +40,7 @@ class Trainer(Compiled):
         if graph.inputs[0].shape is None:
             x = self._build_at_first_batch(x)
             graph = self.graph
-        device = next((p.device for p in self._ensure_built().module.parameters()), None)
+        device = device_of(self._ensure_built().module)
         names = [str(v.node.layer.name if v.node else v.name) for v in values_in(graph.outputs)]
         keys = [list(s) if isinstance(s, dict) else None for s in (graph.input_structure, graph.outputs)]
         return adapt(graph.inputs, names, x, y, sample_weight, keys=keys, device=device, **options)

@@ -1,4 +1,4 @@
-"""Epoch times of `fit` beside a hand-written PyTorch loop, in one run: python tests/benchmarks/fit.py [--keras] [--threads N]
+"""Epoch times of `fit` beside a hand-written PyTorch loop, in one run: python tests/benchmarks/fit.py [--keras] [--threads N] [--device cuda]
 
 The hand-written loop does what `fit` does: shuffle, batch, forward, loss, backward, Adam, and the epoch's mean loss and
 accuracy. Each pair runs alternately, several times; the ratio is of the medians.
@@ -125,12 +125,12 @@ class Transformer(nn.Module):
 def by_hand(
     module: nn.Module, x: Tensor, y: Tensor, batch: int, loss_of: Callable[[Tensor, Tensor], Tensor], hits: bool
 ):
+    module.to(x.device).train()
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-3, eps=1e-7, fused=True)
-    module.train()
 
     def epoch() -> None:
-        order = torch.randperm(len(x))
-        total, right = torch.zeros(()), torch.zeros(())
+        order = torch.randperm(len(x), device=x.device)
+        total, right = torch.zeros((), device=x.device), torch.zeros((), device=x.device)
         for start in range(0, len(x), batch):
             index = order[start : start + batch]
             inputs, targets = x[index], y[index]
@@ -148,10 +148,11 @@ def by_hand(
     return epoch
 
 
-def mlp(keras: bool) -> dict[str, Callable[[], None]]:
-    x, y = torch.randn(6400, 8), torch.randn(6400, 8)
+def mlp(keras: bool, device: str) -> dict[str, Callable[[], None]]:
+    x, y = torch.randn(6400, 8, device=device), torch.randn(6400, 8, device=device)
     model = Sequential([Dense(32, "relu", input_shape=(8,)), Dense(64, "relu"), Dense(8)])
     model.compile("adam", "mse")
+    model.module.to(device)
     found = {"hand": by_hand(Mlp(), x, y, 32, F.mse_loss, False)}
     found["fit"] = lambda: model.fit(x, y, batch_size=32, epochs=1, verbose=0)
     if keras:
@@ -163,8 +164,8 @@ def mlp(keras: bool) -> dict[str, Callable[[], None]]:
     return found
 
 
-def cnn(keras: bool) -> dict[str, Callable[[], None]]:
-    x, y = torch.rand(2560, 28, 28, 1), torch.randint(0, 10, (2560,))
+def cnn(keras: bool, device: str) -> dict[str, Callable[[], None]]:
+    x, y = torch.rand(2560, 28, 28, 1, device=device), torch.randint(0, 10, (2560,), device=device)
     model = Sequential(
         [
             Conv2D(32, 3, activation="relu", input_shape=(28, 28, 1)),
@@ -176,6 +177,7 @@ def cnn(keras: bool) -> dict[str, Callable[[], None]]:
         ]
     )
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.module.to(device)
     nchw = x.permute(0, 3, 1, 2)
     hand = Cnn().to(memory_format=torch.channels_last)
     found = {"hand": by_hand(hand, nchw, y, 128, F.cross_entropy, True)}
@@ -191,8 +193,8 @@ def cnn(keras: bool) -> dict[str, Callable[[], None]]:
     return found
 
 
-def lstm(keras: bool) -> dict[str, Callable[[], None]]:
-    x, y = torch.randint(1, 1000, (1280, 50)), torch.randint(0, 10, (1280,))
+def lstm(keras: bool, device: str) -> dict[str, Callable[[], None]]:
+    x, y = torch.randint(1, 1000, (1280, 50), device=device), torch.randint(0, 10, (1280,), device=device)
 
     def stack(layers) -> list:
         return [
@@ -206,9 +208,10 @@ def lstm(keras: bool) -> dict[str, Callable[[], None]]:
     masked = Sequential([Input((50,), dtype="int64"), ours.Embedding(1000, 32, mask_zero=True), *stack(ours)[1:]])
     for made in (model, masked):
         made.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        made.module.to(device)
     found = {"hand": by_hand(Lstm(), x, y, 64, F.cross_entropy, True)}
     found["fit"] = lambda: model.fit(x, y, batch_size=64, epochs=1, verbose=0)
-    padded = torch.where(torch.arange(50) < torch.randint(10, 51, (1280, 1)), x, 0)
+    padded = torch.where(torch.arange(50, device=device) < torch.randint(10, 51, (1280, 1), device=device), x, 0)
     found["fit with a mask"] = lambda: masked.fit(padded, y, batch_size=64, epochs=1, verbose=0)
     if keras:
         import keras as k
@@ -218,8 +221,8 @@ def lstm(keras: bool) -> dict[str, Callable[[], None]]:
     return found
 
 
-def old_gru(keras: bool) -> dict[str, Callable[[], None]]:
-    x, y = torch.randint(1, 1000, (1280, 50)), torch.randint(0, 10, (1280,))
+def old_gru(keras: bool, device: str) -> dict[str, Callable[[], None]]:
+    x, y = torch.randint(1, 1000, (1280, 50), device=device), torch.randint(0, 10, (1280,), device=device)
 
     def stack(layers, **kwargs) -> list:
         last = layers.Dense(10, activation="softmax")
@@ -229,6 +232,7 @@ def old_gru(keras: bool) -> dict[str, Callable[[], None]]:
     for name, kwargs in (("fit", {"reset_after": False}), ("fit reset_after", {})):
         model = Sequential([Input((50,), dtype="int64"), *stack(ours, **kwargs)])
         model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.module.to(device)
         found[name] = lambda model=model: model.fit(x, y, batch_size=64, epochs=1, verbose=0)
     if keras:
         import keras as k
@@ -238,8 +242,8 @@ def old_gru(keras: bool) -> dict[str, Callable[[], None]]:
     return found
 
 
-def transformer(keras: bool) -> dict[str, Callable[[], None]]:
-    x, y = torch.randint(0, 1000, (1280, 50)), torch.randint(0, 10, (1280,))
+def transformer(keras: bool, device: str) -> dict[str, Callable[[], None]]:
+    x, y = torch.randint(0, 1000, (1280, 50), device=device), torch.randint(0, 10, (1280,), device=device)
 
     def graph(layers, start, model):
         given = start((50,), dtype="int64")
@@ -254,6 +258,7 @@ def transformer(keras: bool) -> dict[str, Callable[[], None]]:
 
     model = graph(ours, Input, Model)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.module.to(device)
     found = {"hand": by_hand(Transformer(), x, y, 64, F.cross_entropy, True)}
     found["fit"] = lambda: model.fit(x, y, batch_size=64, epochs=1, verbose=0)
     if keras:
@@ -266,7 +271,7 @@ def transformer(keras: bool) -> dict[str, Callable[[], None]]:
 
 def keras_fit(model, loss: str, metrics: list[str], x: Tensor, y: Tensor, batch: int) -> Callable[[], None]:
     model.compile("adam", loss, metrics=metrics)
-    data, targets = x.numpy(), y.numpy()
+    data, targets = x.numpy(force=True), y.numpy(force=True)
     return lambda: model.fit(data, targets, batch_size=batch, epochs=1, verbose=0)
 
 
@@ -274,10 +279,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keras", action="store_true", help="time Keras on its torch backend too")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch; 1 where the machine is shared")
+    parser.add_argument("--device", default="cpu", help="where all but Keras compute")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     for workload in (mlp, cnn, lstm, old_gru, transformer):
-        runs = workload(arguments.keras)
+        runs = workload(arguments.keras, arguments.device)
         times: dict[str, list[float]] = {name: [] for name in runs}
         for run in runs.values():
             run()

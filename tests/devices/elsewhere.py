@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -26,7 +27,7 @@ class Waits(Exception):
 def running() -> Iterator[None]:
     """Have what runs stay on the device. Raises Waits where it waits."""
     try:
-        with _NothingFromTheHost():
+        with _OneDevice(), _NothingFromLists():
             yield
     except NotImplementedError as error:
         raise Waits(f"torch has it for numbers alone: {error}") from error
@@ -36,21 +37,29 @@ def running() -> Iterator[None]:
         raise
 
 
-class _NothingFromTheHost(TorchDispatchMode):
-    """Refuses operations with tensors of the host's among their arguments, as a GPU does, and what copies them there.
-
-    A tensor without axes is none: torch hands a number to the kernel. What `torch.tensor`, or a list of places, makes on
-    the device is a copy too, of which only the last step is seen.
-    """
+class _OneDevice(TorchDispatchMode):
+    """Refuses what is computed with tensors of the CPU's too, as a GPU does, or copies them; those without axes are numbers."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         devices = {(t.device, t.dim() > 0) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
         if any(device == DEVICE for device, _ in devices) or kwargs.get("device") == DEVICE:
             assert (torch.device("cpu"), True) not in devices, f"{func} is given a tensor on the CPU"
-            if func is torch.ops.aten.lift_fresh.default:
-                raise Waits("for numbers that are made on the host")
         return func(*args, **kwargs)
+
+
+class _NothingFromLists(TorchFunctionMode):
+    """Refuses what makes tensors of Python's lists on the device: they are made on the host, and copied."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func in (torch.tensor, torch.as_tensor, torch.asarray, Tensor.new_tensor) and result.device == DEVICE:
+            raise Waits(f"for numbers of the host's: {func.__name__}")
+        if func in (Tensor.__getitem__, Tensor.__setitem__) and args[0].device == DEVICE:
+            places = args[1] if isinstance(args[1], tuple) else [args[1]]
+            if any(isinstance(place, list) for place in places):
+                raise Waits(f"for places of the host's: {args[1]}")
+        return result
 
 
 def training_differs(module: nn.Module) -> bool:

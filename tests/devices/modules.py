@@ -23,13 +23,17 @@ from tests.layers.ops import calls
 from tests.models.generated_cases import start_of
 
 
-def lowered_layer(case: Case) -> tuple[LoweredGraph, LoweredGraph]:
-    """The case of a layer as a lowered model; and as it is trained, its masks and penalties beside the outputs."""
-    batch = {"batch_size": case.batch_shape[0]} if case.batch_shape else {}
-    inputs, items = start_of(case, batch, {})
+def document(case: Case) -> dict[str, Any]:
+    """The case of a layer as a model in the short form."""
+    inputs, items = start_of(case, {"batch_size": case.batch_shape[0]} if case.batch_shape else {}, {})
     for stated in inputs.values():
         stated["shape"] = [None if i in case.unknown else n for i, n in enumerate(stated["shape"], 1)]
-    lowered = lower_spec(load_spec({"inputs": inputs, "layers": items}))
+    return {"inputs": inputs, "layers": items}
+
+
+def lowered_layer(case: Case) -> tuple[LoweredGraph, LoweredGraph]:
+    """The case of a layer as a lowered model; and as it is trained, its masks and penalties beside the outputs."""
+    lowered = lower_spec(load_spec(document(case)))
     graph = lowered.graph
     more = penalized(graph) or any(value.mask is not None for value in values_in(graph.outputs))
     return lowered, lower_graph(graph, for_training=True) if more else lowered

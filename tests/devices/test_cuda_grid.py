@@ -1,0 +1,120 @@
+"""The whole grid on a GPU, held to the CPU: outputs, gradients, and what a step of training leaves in the buffers."""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.devices import cuda, modules
+from tests.devices.elsewhere import training_differs
+from tests.layers.cases import Case, all_cases
+from tests.layers.ops import calls
+
+pytestmark = [cuda.needs_cuda, pytest.mark.filterwarnings("ignore")]
+
+T = TypeVar("T", Case, calls.Case)
+
+ONE_OF_MANY = {
+    "svd": "singular vectors have a sign that each library chooses",
+    "eigh": "and so have eigenvectors",
+    "eig": "and so have eigenvectors",
+    "argpartition": "in which order the places on each side stand is left open",
+}
+"""Operations that have more than one right result, and are only run."""
+
+
+def results(module: nn.Module, inputs: Sequence[Tensor], device: str) -> dict[str, Tensor]:
+    """Outputs, gradients of a random linear function of them, and buffers."""
+    leaves = [x.detach().to(device).requires_grad_(x.is_floating_point()) for x in inputs]
+    outputs = modules.flat(module(*leaves))
+    found = {f"output {i}": y for i, y in enumerate(outputs)}
+    draw = torch.Generator().manual_seed(1)
+    total: Any = 0.0
+    for y in outputs:
+        weight = torch.randn(y.shape, generator=draw).to(device)
+        if y.requires_grad:
+            real = y.real if y.is_complex() else y
+            total = total + (real.float() * weight).sum() / max(y.numel(), 1) ** 0.5
+    if isinstance(total, Tensor) and total.requires_grad:
+        total.backward()
+    named = {**{f"input {i}": x for i, x in enumerate(leaves)}, **dict(module.named_parameters())}
+    found |= {f"gradient of {name}": x.grad for name, x in named.items() if x.grad is not None}
+    return found | dict(module.named_buffers())
+
+
+def compare(module: nn.Module, inputs: Sequence[Tensor], training: bool, alike: bool = True) -> None:
+    """Assert that a copy of the module on the GPU computes the same; with `alike` False, tensors of the same types."""
+    moved = copy.deepcopy(module).to(cuda.NAME).train(training)
+    expected = results(module.train(training), inputs, "cpu")
+    found = results(moved, inputs, cuda.NAME)
+    assert found.keys() == expected.keys()
+    for what, y in found.items():
+        assert y.device.type == cuda.NAME, f"{what} is on {y.device}"
+        if alike:
+            cuda.assert_close(y, expected[what], what)
+
+
+def compare_layer(case: Case) -> None:
+    """Compare a layer's case in training, if nothing is drawn there, and where that is another computation, not in training."""
+    lowered, trained = modules.lowered_layer(case)
+    inputs = modules.inputs_of(case)
+    module = modules.built(trained)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.uniform_(-0.5, 0.5)
+    compare(module, inputs, True, alike=not case.random)
+    if case.random or training_differs(module):
+        compare(modules.built(lowered), inputs, False)
+
+
+def compare_operation(case: calls.Case) -> None:
+    """Compare an operation's case."""
+    module = modules.built(modules.lowered_operation(case))
+    inputs = calls.tensors_of(case, calls.arrays_of(case))
+    if not case.gradient:
+        with torch.no_grad():
+            compare(module, inputs, False, alike=case.op not in ONE_OF_MANY)
+        return
+    compare(module, inputs, False, alike=case.op not in ONE_OF_MANY)
+
+
+def faults(cases: Iterable[T], of: Callable[[T], None]) -> list[str]:
+    """What is wrong with each case."""
+    found = []
+    for case in cases:
+        torch.manual_seed(0)
+        try:
+            with cuda.in_full_precision():
+                of(case)
+        except Exception as error:
+            found.append(f"{case.id}: {type(error).__name__} {str(error)[:300]}")
+    return found
+
+
+def parts(cases: Iterable[T], most: int = 60) -> dict[str, list[T]]:
+    """The cases by file, and of a file at most so many in one test."""
+    found = defaultdict(list)
+    for case in cases:
+        found[case.id.partition(":")[0]].append(case)
+    return {f"{file}-{i}": of[i : i + most] for file, of in found.items() for i in range(0, len(of), most)}
+
+
+LAYERS, OPERATIONS = parts(all_cases()), parts(calls.all_cases())
+
+
+@pytest.mark.parametrize("part", LAYERS)
+def test_layers_agree_with_the_cpu(part: str) -> None:
+    found = faults(LAYERS[part], compare_layer)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("part", OPERATIONS)
+def test_operations_agree_with_the_cpu(part: str) -> None:
+    found = faults(OPERATIONS[part], compare_operation)
+    assert not found, "\n".join(found)
