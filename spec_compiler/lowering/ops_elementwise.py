@@ -272,7 +272,8 @@ def IsIn(op: OpCall, x1: Proxy, x2: Proxy, *, assume_unique: bool, invert: bool)
     dtype = together(*_types(op, x1, x2))
     dtype = "int32" if dtype == "bool" else dtype
     stated = differing({"assume_unique": (assume_unique, False), "invert": (invert, False)})
-    return torch.isin(op.cast(x1, dtype), op.cast(x2, dtype), **stated)
+    # Flat, for torch fails on a view whose axes lie in another order.
+    return torch.isin(op.cast(x1, dtype), op.cast(x2, dtype).flatten(), **stated)
 
 
 @lowering
