@@ -44,6 +44,8 @@ class MovingStatistics(nn.modules.batchnorm._BatchNorm):
         mean, variance = self.running_mean, self.running_var
         n = x.numel() // x.shape[1]
         if not training or self.frozen:
+            if not self.eps:  # torch before 2.13 refuses an eps of 0
+                return self.affine_of(x, mean, variance)
             return F.batch_norm(x, mean, variance, self.weight, self.bias, eps=self.eps)
         if n == 1 or not self.eps:
             # torch refuses a single value a channel, whose variance is 0, and an eps of 0.
