@@ -93,7 +93,8 @@ class LSTM(OneLayer):
             hold = torch.cat([shut, open_, weights[0].new_zeros(2 * self.hidden_size, 1)])
             weights[0] = torch.cat([weights[0], hold], dim=1)
             x_btf = torch.cat([x_btf, past_bt.unsqueeze(-1).to(x_btf.dtype)], dim=-1)
-        start = (h.unsqueeze(0), c.unsqueeze(0))
+        # Without gaps in memory, which cuDNN refuses.
+        start = (h.unsqueeze(0).contiguous(), c.unsqueeze(0).contiguous())
         y, h, c = torch.lstm(x_btf, start, weights, self.bias, 1, 0.0, torch.is_grad_enabled(), False, True)
         return y, h[0], c[0]
 
@@ -107,7 +108,7 @@ class GRU(OneLayer):
     def forward(self, x_btf: Tensor, states: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         (h,) = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)]
         train = torch.is_grad_enabled()
-        y, h = torch.gru(x_btf, h.unsqueeze(0), self.flat, self.bias, 1, 0.0, train, False, True)
+        y, h = torch.gru(x_btf, h.unsqueeze(0).contiguous(), self.flat, self.bias, 1, 0.0, train, False, True)
         return y, h[0]
 
 
@@ -122,7 +123,7 @@ class SimpleRNN(OneLayer):
     def forward(self, x_btf: Tensor, states: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         (h,) = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)]
         run, train = (torch.rnn_tanh if self.nonlinearity == "tanh" else torch.rnn_relu), torch.is_grad_enabled()
-        y, h = run(x_btf, h.unsqueeze(0), self.flat, self.bias, 1, 0.0, train, False, True)
+        y, h = run(x_btf, h.unsqueeze(0).contiguous(), self.flat, self.bias, 1, 0.0, train, False, True)
         return y, h[0]
 
 
