@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from spec_compiler.lowering.call import unpacked
 from spec_compiler.lowering.expressions import differing
-from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering
+from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype
 from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.specs.layers.ops_products import contracted_axes
 
@@ -77,8 +77,9 @@ def Tensordot(op: OpCall, x1: Proxy, x2: Proxy, *, axes: Any) -> Any:
 @lowering
 def Einsum(op: OpCall, *operands: Proxy, subscripts: str) -> Any:
     dtype = "float32" if op.dtype == "bool" else op.dtype
-    # torch sums integers along a diagonal in int64.
-    return op.run(lambda *xs: torch.einsum(subscripts, *xs), *(op.cast(x, dtype) for x in operands))
+    y = torch.einsum(subscripts, *(op.cast(x, dtype) for x in operands))
+    # torch sums integers in int64 along a diagonal, and along an axis that another operand has of length 1.
+    return y if "float" in op.dtype or "complex" in op.dtype else y.to(torch_dtype(op.dtype))
 
 
 @lowering
