@@ -45,7 +45,7 @@ class ForwardPrinter:
 
     def parameters(self) -> list[str]:
         """The arguments of `forward`, `self` first."""
-        return ["self", *(f"{p.target}=None" if p.args else str(p.target) for p in self.placeholders)]
+        return ["self", *(f"{p.target}={p.args[0]}" if p.args else str(p.target) for p in self.placeholders)]
 
     def lines(self) -> list[str]:
         """The body, unindented."""

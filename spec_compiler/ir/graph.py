@@ -91,6 +91,8 @@ class Graph:
     """The inputs as the model takes them: a Value, or a list, tuple or dict of Values."""
     unused: list[Node] = field(default_factory=list)
     """Calls that no output needs, in such an order too: checked, and not run."""
+    steps: int = 1
+    """How many steps of a TimeDistributed its batch holds, where that is known: it is that of one step else."""
     variables: dict[int, list[Variable]] = field(default_factory=dict)
     """The weights of each layer, by `id(layer)`; filled by `infer_shapes`."""
 

@@ -98,6 +98,11 @@ class Call:
     steps: Any = 1
     """How many steps are computed as one batch, each of which Keras penalizes as a batch of its own."""
 
+    def steps_told(self) -> dict[str, Any]:
+        """The argument `steps` of a module that must tell the steps in its batch apart; none where there is one."""
+        steps = times(self._lowering.steps, self.steps) if self.node.layer.steps_apart else 1
+        return {} if is_one(steps) else {"steps": steps}
+
     def penalize(self, regularizer: Regularizer | None, *outputs: Proxy) -> None:
         """Add the penalties that an activity regularizer puts on outputs to the loss."""
         self._lowering.penalize(regularizer, outputs, self.steps)
@@ -183,7 +188,7 @@ class Call:
     def inlined(self, layer: LayerSpec, x: Proxy, shape: Shape, steps: Any, mask: Proxy | None = None) -> Any:
         """The same of `steps` steps as one batch in the outer layer's place: in its dtype, without a penalty on the outputs."""
         inner = InnerCall(self, layer, "", shape, mask, {}, self.compute_dtype)
-        inner.steps = self.steps * steps
+        inner.steps = times(self.steps, steps)
         return inner.lower(x)
 
     def proxy(self, value: Value) -> Proxy:
@@ -206,6 +211,16 @@ class Call:
     def activate(self, activation: str | LayerSpec, x: Proxy, axis: int = -1) -> Any:
         """`activation` of `x`; `axis` is Keras's, for the ones that work along one."""
         return activate(activation, x, self.axis(axis), self.axis)
+
+
+def is_one(n: Any) -> bool:
+    """Whether `n`, a number or what the graph computes, is known to be 1."""
+    return isinstance(n, int) and n == 1
+
+
+def times(a: Any, b: Any) -> Any:
+    """`a * b`, numbers or what the graph computes, without a multiplication by 1 in it."""
+    return b if is_one(a) else a if is_one(b) else a * b
 
 
 def unpacked(result: Proxy, n: int) -> Proxy | tuple[Proxy, ...]:

@@ -59,7 +59,7 @@ def batch_normalization(layer: BatchNormalization, call: Call, x: Proxy) -> Any:
     x = x.float() if half else x
 
     def run(x: Any, mask: Any) -> Any:
-        y = norm(x, **call.given(mask=mask, training=call.training))
+        y = norm(x, **call.given(mask=mask, training=call.training), **call.steps_told())
         return call.cast(y) if half else y
 
     if len(axes) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -51,7 +52,8 @@ class _Normalized(InnerCall):
             kwargs["power_iterations"] = spec.power_iterations
         whole = ModuleExpr(nn_normalization.SpectralNorm, expr, vector.shape[-1], **kwargs)
         whole = whole.to(getattr(torch, spec.layer.variable_dtype))
-        return self.outer.place(whole, [Rule("vector_u", "vector_u"), *under("layer", list(rules))], name)
+        module = self.outer.place(whole, [Rule("vector_u", "vector_u"), *under("layer", list(rules))], name)
+        return partial(module, **self.outer.steps_told())
 
 
 @lowers(SpectralNormalization)

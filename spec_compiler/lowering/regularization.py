@@ -32,7 +32,7 @@ def own(call: Call, x: Proxy, expr: ModuleExpr, strength: float) -> Any:
     """A module of ours, told where the call itself says whether it trains."""
     if strength == 0 or call.training is False:
         return x
-    return call.module(expr)(x, **call.given(training=call.training))
+    return call.module(expr)(x, **call.given(training=call.training), **call.steps_told())
 
 
 @lowers(Dropout)

@@ -17,7 +17,7 @@ from torch.fx.proxy import GraphAppendingTracer
 
 from spec_compiler.diagnostics import UNSUPPORTED, Diagnostic, SpecError, show
 from spec_compiler.ir import Graph, Node, Value, map_values, values_in
-from spec_compiler.lowering.call import Call, permuted, unpacked
+from spec_compiler.lowering.call import Call, permuted, times, unpacked
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.lowered import LoweredGraph, LoweredLayer
 from spec_compiler.lowering.names import ATTRIBUTES, READ_IN_CODE, Names, identifier
@@ -104,10 +104,15 @@ class _Whole:
 class GraphLowering:
     """The lowering of one graph under way."""
 
-    def __init__(self, graph: Graph, for_training: bool = False, whole: _Whole | None = None) -> None:
+    def __init__(
+        self, graph: Graph, for_training: bool = False, whole: _Whole | None = None, tells_steps: bool = False
+    ) -> None:
         self.graph = graph
         self.whole = whole or _Whole(graph)
         self.for_training = for_training
+        self.tells_steps = tells_steps
+        self.steps: Any = 1
+        """How many steps of a TimeDistributed the batch holds; told by an argument if `tells_steps`."""
         self.penalties: list[Proxy] = []
         functions: list[Callable[..., Any]] = []
         self.fx_graph = torch.fx.Graph(tracer_cls=Retracer, tracer_extras={"functions": functions})
@@ -136,7 +141,9 @@ class GraphLowering:
             self._proxies[id(value), "keras"] = self._placeholder(value.name)
         masked = [value for value in self.graph.inputs if value.mask is value]
         for value in masked:
-            self._masks[id(value)] = self._placeholder(f"{value.name}_mask", optional=True)
+            self._masks[id(value)] = self._placeholder(f"{value.name}_mask", None)
+        if self.tells_steps:
+            self.steps = self._placeholder("steps", 1)
         for node in self.graph.nodes:
             self._lower(node)
         outputs: Any = map_values(self.proxy, self.graph.outputs)
@@ -152,8 +159,7 @@ class GraphLowering:
             if node.target is operator.getitem and not node.users:
                 self.fx_graph.erase_node(node)
 
-    def _placeholder(self, name: str, optional: bool = False) -> Proxy:
-        default = (None,) if optional else ()
+    def _placeholder(self, name: str, *default: Any) -> Proxy:
         name = self._arguments.fresh(identifier(name))
         return cast(Proxy, self.tracer.create_proxy("placeholder", name, default, {}))
 
@@ -211,17 +217,20 @@ class GraphLowering:
         masked = any(value.mask is not None for value in values_in(body.outputs))
         more = masked or (self.for_training and penalized(body))
         target = self._target(node.layer)
+        at_every_step = not isinstance(node.layer, ModelSpec)
+        told = (at_every_step or self.tells_steps) and any(layer.steps_apart for layer in body.spec.walk())
         if target not in self.modules:
-            self.modules[target] = GraphLowering(body, more, self.whole).run()
+            self.modules[target] = GraphLowering(body, more, self.whole, told).run()
         args = [
             self.proxy(value) if value.dtype == inner.dtype else self.proxy(value).to(getattr(torch, inner.dtype))
             for value, inner in zip(node.inputs, body.inputs, strict=True)
         ]
-        if not isinstance(node.layer, ModelSpec):
-            return self._at_every_step(node, body, target, args[0], more)
+        if at_every_step:
+            return self._at_every_step(node, body, target, args[0], more, told)
         given = zip(node.inputs, node.masks, body.inputs, strict=True)
         given_masks = [self._mask_given(value, mask) for value, mask, inner in given if inner.mask is inner]
-        result: Any = self.tracer.create_proxy("call_module", target, (*args, *given_masks), {})
+        steps = {"steps": self.steps} if told else {}
+        result: Any = self.tracer.create_proxy("call_module", target, (*args, *given_masks), steps)
         masks: Any = [None] * len(node.outputs)
         if more:
             result, masks, inner_penalties = result[0], result[1], result[2]
@@ -237,7 +246,7 @@ class GraphLowering:
         """The mask that a nested model is called with: of every step, where another call has one and this has none."""
         return self.mask(mask) if mask is not None else _of_all_steps(self.proxy(value), value.shape)
 
-    def _at_every_step(self, node: Node, body: Graph, target: str, x: Proxy, more: bool) -> tuple[Proxy]:
+    def _at_every_step(self, node: Node, body: Graph, target: str, x: Proxy, more: bool, told: bool) -> tuple[Proxy]:
         """What a nested model makes of all steps of `x` as one batch, the steps apart again."""
         known = node.inputs[0].shape[1]  # type: ignore[index]
         steps: Any = x.shape[1] if known is None else known
@@ -245,7 +254,8 @@ class GraphLowering:
         if inner.mask is inner:
             mask = self.mask(node.masks[0]) if len(node.mask_shapes[0] or ()) > 2 else None
             args.append(_of_all_steps(args[0], inner.shape) if mask is None else mask.flatten(0, 1))
-        result: Any = self.tracer.create_proxy("call_module", target, tuple(args), {})
+        kwargs = {"steps": times(self.steps, steps)} if told else {}
+        result: Any = self.tracer.create_proxy("call_module", target, tuple(args), kwargs)
         if more:
             result, masks, penalties = result[0], result[1], result[2]
             value, made = node.outputs[0], next(values_in(body.outputs)).mask

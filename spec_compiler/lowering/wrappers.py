@@ -56,7 +56,8 @@ def merged(layer: Bidirectional, there: Proxy, back: Proxy) -> tuple[Proxy, ...]
 @lowers(TimeDistributed)
 def time_distributed(layer: TimeDistributed, call: Call, x: Proxy) -> Any:
     batch, steps, *rest = call.shapes[0]
-    folded = None if batch is None or steps is None else batch * steps
+    # A layer that tells the steps apart fits one step's batch.
+    folded = None if batch is None or steps is None or layer.steps_apart else batch * steps
     rank = call.mask_ranks[0]
     # Asked for only where the layer reads it, for asking has it computed.
     mask = call.mask if rank and layer.mask_axes(call.shapes[0], 0, rank) is not None else None

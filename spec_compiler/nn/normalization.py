@@ -10,12 +10,22 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 
+def steps_as_channels(x: Tensor, steps: int) -> Tensor:
+    """(batch * steps, channels, ...) as (batch, steps * channels, ...)."""
+    return x if steps == 1 else torch.unflatten(x, 0, (-1, steps)).flatten(1, 2)
+
+
+def steps_as_samples(x: Tensor, steps: int) -> Tensor:
+    """(batch, steps * channels, ...) as (batch * steps, channels, ...)."""
+    return x if steps == 1 else torch.unflatten(x, 1, (steps, -1)).flatten(0, 1)
+
+
 class MovingStatistics(nn.modules.batchnorm._BatchNorm):
     """Batch normalization over axis 1 whose moving variance is of the batch's own variance.
 
     torch multiplies the batch's variance by n / (n - 1) before it goes into the moving one; Keras does not. While
     `frozen`, the moving statistics are used, and stay, in training too. `scale` and `center` tell whether there is a
-    weight and a bias.
+    weight and a bias. Of a batch that holds `steps`, innermost, each is normalized by itself.
     """
 
     momentum: float
@@ -39,36 +49,52 @@ class MovingStatistics(nn.modules.batchnorm._BatchNorm):
             self.register_parameter("bias", None)
         self.frozen = frozen
 
-    def forward(self, x: Tensor, training: bool | None = None) -> Tensor:
+    def forward(self, x: Tensor, training: bool | None = None, steps: int = 1) -> Tensor:
         training = self.training if training is None else training
-        mean, variance = self.running_mean, self.running_var
-        n = x.numel() // x.shape[1]
         if not training or self.frozen:
             if not self.eps:  # torch before 2.13 refuses an eps of 0
-                return self.affine_of(x, mean, variance)
-            return F.batch_norm(x, mean, variance, self.weight, self.bias, eps=self.eps)
+                return self.affine_of(x, self.running_mean, self.running_var)
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        x = steps_as_channels(x, steps)
+        n = x.numel() // x.shape[1]
         if n == 1 or not self.eps:
             # torch refuses a single value a channel, whose variance is 0, and an eps of 0.
             variance, mean = torch.var_mean(x, [0, *range(2, x.dim())], correction=0)
-            self.update(mean.detach(), variance.detach())
-            return self.affine_of(x, mean, variance)
-        mean, variance = torch.zeros_like(mean), torch.zeros_like(variance)
-        y = F.batch_norm(x, mean, variance, self.weight, self.bias, training=True, momentum=1.0, eps=self.eps)
-        self.update(mean, variance * ((n - 1) / n))
-        return y
+            self.update(mean.detach(), variance.detach(), steps)
+            return steps_as_samples(self.affine_of(x, mean, variance, steps), steps)
+        mean, variance = self.running_mean.new_zeros(2, x.shape[1])
+        weight, bias = self.affine_at(steps)
+        y = F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=1.0, eps=self.eps)
+        self.update(mean, variance * ((n - 1) / n), steps)
+        return steps_as_samples(y, steps)
 
-    def affine_of(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    def affine_at(self, steps: int) -> tuple[Tensor | None, Tensor | None]:
+        """Weight and bias of every step's channels."""
+        weight, bias = self.weight, self.bias
+        if steps == 1:
+            return weight, bias
+        return None if weight is None else weight.repeat(steps), None if bias is None else bias.repeat(steps)
+
+    def affine_of(self, x: Tensor, mean: Tensor, variance: Tensor, steps: int = 1) -> Tensor:
         """`(x - mean) / sqrt(variance + eps)`, times the weight, plus the bias."""
         shape = [1, -1] + [1] * (x.dim() - 2)
+        weight, bias = self.affine_at(steps)
         y = (x - mean.view(shape)) * torch.rsqrt(variance + self.eps).view(shape)
-        if self.weight is not None:
-            y = y * self.weight.view(shape)
-        return y if self.bias is None else y + self.bias.view(shape)
+        if weight is not None:
+            y = y * weight.view(shape)
+        return y if bias is None else y + bias.view(shape)
 
-    def update(self, mean: Tensor, variance: Tensor) -> None:
-        """Bring the moving statistics a step towards the batch's."""
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance, self.momentum)
+    def update(self, mean: Tensor, variance: Tensor, steps: int) -> None:
+        """Bring the moving statistics a step towards the batch's, or towards those of one step after another."""
+        if steps == 1:
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance, self.momentum)
+            return
+        kept = 1 - self.momentum
+        # What is left of each step's once all others have come after it.
+        left = kept ** torch.arange(steps - 1, -1, -1, dtype=mean.dtype, device=mean.device)
+        for moving, found in ((self.running_mean, mean), (self.running_var, variance)):
+            moving.mul_(kept**steps).add_(left @ found.view(steps, -1), alpha=self.momentum)
 
 
 class BatchNorm1d(MovingStatistics, nn.BatchNorm1d):
@@ -89,19 +115,19 @@ class MaskedBatchNorm(MovingStatistics):
     The mask broadcasts to the input; without one, all elements count.
     """
 
-    def forward(self, x: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, training: bool | None = None, steps: int = 1, mask: Tensor | None = None) -> Tensor:
         learns = (self.training if training is None else training) and not self.frozen
         if mask is None or not learns:
-            return super().forward(x, training)
-        mask = mask.expand_as(x)
+            return super().forward(x, training, steps)
+        x, mask = steps_as_channels(x, steps), steps_as_channels(mask.expand_as(x), steps)
         dims = [0, *range(2, x.dim())]
         shape = [1, -1] + [1] * (x.dim() - 2)
         # Keras's `epsilon()`: a channel without any element has mean and variance 0.
         n = mask.sum(dims).to(x.dtype) + 1e-7
         mean = torch.where(mask, x, 0.0).sum(dims) / n
         variance = torch.where(mask, x - mean.view(shape), 0.0).square().sum(dims) / n
-        self.update(mean.detach(), variance.detach())
-        return self.affine_of(x, mean, variance)
+        self.update(mean.detach(), variance.detach(), steps)
+        return steps_as_samples(self.affine_of(x, mean, variance, steps), steps)
 
 
 class GroupNorm(nn.GroupNorm):
@@ -169,7 +195,10 @@ class SpectralNorm(nn.Module):
         self.power_iterations = power_iterations
         self.register_buffer("vector_u", nn.init.trunc_normal_(torch.empty(1, columns), std=0.02))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, steps: int = 1) -> Tensor:
+        if self.training and steps != 1:
+            # Each step divides the weight anew.
+            return torch.stack([self(one) for one in torch.unflatten(x, 0, (-1, steps)).unbind(1)], 1).flatten(0, 1)
         weights = {}
         if self.training:
             self.normalize()

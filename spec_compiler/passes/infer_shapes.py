@@ -42,7 +42,8 @@ def _infer(graph: Graph, nodes: list[Node], reporter: Reporter, exactly: bool) -
     for node in nodes:
         if all(value.shape is not None for value in node.values):
             if node.body is not None:
-                _infer_nested(node, node.body, first.setdefault(id(node.layer), node.body), reporter, exactly)
+                known = first.setdefault(id(node.layer), node.body)
+                _infer_nested(node, node.body, known, reporter, exactly, graph.steps)
             else:
                 _infer_layer(graph, node, reporter)
 
@@ -62,7 +63,8 @@ def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
         found = types if isinstance(types, list) else [types]
         _set_outputs(node, [(one.shape, one.dtype) for one in found], reporter)
         return
-    args = map_values(lambda v: v.shape, node.args)
+    steps = graph.steps if layer.steps_apart else 1
+    args = map_values(lambda v: v.shape if steps == 1 else _of_one(v.shape or (), steps), node.args)
     kwargs = map_values(lambda v: v.shape, shape_arguments(layer, node.kwargs))
     if not _takes(node, args, kwargs, reporter):
         return
@@ -82,7 +84,15 @@ def _infer_layer(graph: Graph, node: Node, reporter: Reporter) -> None:
     except ShapeError as error:
         reporter.report(error.code, f"layer '{layer.name}': {error}", layer.path, help=error.help)
         return
-    _set_outputs(node, [(shape, dtype) for shape in (out if isinstance(out, list) else [out])], reporter)
+    shapes = out if isinstance(out, list) else [out]
+    if steps != 1:
+        shapes = [(one[0] * steps, *one[1:]) for one in shapes]  # type: ignore[operator]
+    _set_outputs(node, [(shape, dtype) for shape in shapes], reporter)
+
+
+def _of_one(x: Shape, steps: int) -> Shape:
+    """Shape of what each of `steps` holds, `x` being that of all as one batch."""
+    return (x[0] and x[0] // steps, *x[1:])
 
 
 def _set_variables(graph: Graph, layer: LayerSpec, variables: list[Variable]) -> None:
@@ -142,8 +152,10 @@ def _accepted(function: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str,
     return {key: arg for key, arg in kwargs.items() if key in names}
 
 
-def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter, exactly: bool) -> None:
+def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter, exactly: bool, among: int) -> None:
     """Shapes through a nested model: what it states of its inputs and what it is given must agree.
+
+    `among`: how many steps there are of the model around it.
 
     A model that states nothing takes what its first call, whose graph is `first`, gives it, as in Keras.
     """
@@ -176,9 +188,12 @@ def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter, exa
             return
         if exactly:
             inner.shape = _known(exact, inner.shape)
+    # A batch that the model itself states is one step's.
+    held = 1 if called[0][0] is None else among * (given[0].shape[1] if steps else 1)  # type: ignore[index, operator]
+    body.steps = held if exactly else 1
     before = reporter.error_count
     infer_shapes(body, reporter, exactly)
-    run = body if reporter.error_count > before else _as_called(body, called, reporter)
+    run = body if reporter.error_count > before else _as_called(body, called, reporter, held)
     outputs = list(values_in(run.outputs))
     if steps and len(outputs) != 1:
         message = f"layer '{name}': TimeDistributed takes a model of one output, '{body.name}' has {len(outputs)}"
@@ -194,11 +209,11 @@ def _infer_nested(node: Node, body: Graph, first: Graph, reporter: Reporter, exa
         _set_outputs(node, list(zip(found, (value.dtype for value in outputs), strict=True)), reporter)
 
 
-def _as_called(body: Graph, shapes: list[Shape], reporter: Reporter) -> Graph:
+def _as_called(body: Graph, shapes: list[Shape], reporter: Reporter, steps: int) -> Graph:
     """The nested model `body` as called on inputs of `shapes`; reports what it cannot do with these, itself being for any."""
     stated: list[Shape] = [value.shape for value in body.inputs]  # type: ignore[misc]
     known = list(map(_known, shapes, stated))
-    return body if known == stated else at_shapes(body, known, reporter) or body
+    return body if known == stated else at_shapes(body, known, reporter, steps) or body
 
 
 def _known(given: Shape, stated: Shape) -> Shape:
@@ -206,10 +221,14 @@ def _known(given: Shape, stated: Shape) -> Shape:
     return tuple(b if a is None else a for a, b in zip(given, stated, strict=True))
 
 
-def at_shapes(graph: Graph, shapes: Sequence[Shape | None], reporter: Reporter) -> Graph | None:
-    """The graph made again, for inputs of exactly these shapes; None where it cannot be. Reports what it cannot do with them."""
+def at_shapes(graph: Graph, shapes: Sequence[Shape | None], reporter: Reporter, steps: int = 1) -> Graph | None:
+    """The graph made again, for inputs of exactly these shapes, which hold so many steps; None where it cannot be.
+
+    Reports what it cannot do with them.
+    """
     whole = build_graph(graph.spec, Reporter())
     if whole is not None:
+        whole.steps = steps
         for value, shape in zip(whole.inputs, shapes, strict=True):
             value.shape = shape
         infer_shapes(whole, reporter, exactly=True)

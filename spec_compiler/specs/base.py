@@ -148,7 +148,8 @@ class LayerSpec(SpecObject):
     def keras2_masks(self) -> bool:
         """Whether masks are merged, and pass states by, as in Keras 2: read from its files, and written in them alone.
 
-        Softmax is Keras 2's under a mask, and SpectralNormalization has its weights in Keras 2's order, too.
+        Softmax is Keras 2's under a mask, SpectralNormalization has its weights in Keras 2's order, and a TimeDistributed
+        runs all steps as one batch in everything, too.
         """
         return self._keras2_masks
 
@@ -222,6 +223,11 @@ class LayerSpec(SpecObject):
         parameters = list(inspect.signature(self.infer_shape).parameters.values())
         needed = [p for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
         return len(needed) <= 1 and not self.takes_list
+
+    @property
+    def steps_apart(self) -> bool:
+        """Whether training takes the batch as a whole, so that steps that are run as one batch must be told apart."""
+        return False
 
     @property
     def takes_integers(self) -> bool:

@@ -192,7 +192,7 @@ def _leaves(outputs: Any) -> Any:
         "{layer: {Dense: {units: 1, dtype: mixed_bfloat16}}, dtype: mixed_bfloat16}}}}]",
         "inputs: {x: {shape: [6, 5, 3]}}\nlayers: [{Resizing: {height: 4, width: 7, antialias: true, dtype: bfloat16}}]",
         "inputs: {x: {shape: [2, 5, 4], batch_size: 3}}\nlayers: [{TimeDistributed: {layer: m}}]\n"
-        "models: {m: {inputs: {y: [5, 4]}, layers: [{Dropout: {rate: 0.4, noise_shape: [6, 5, 1]}}]}}",
+        "models: {m: {inputs: {y: [5, 4]}, layers: [{Dropout: {rate: 0.4, noise_shape: [3, 5, 1]}}]}}",
     ],
 )
 def test_what_was_found_to_fail_runs(text: str) -> None:
@@ -203,7 +203,7 @@ def test_a_batch_that_a_model_inside_cannot_take_is_told() -> None:
     model = "m: {inputs: {y: [5, 4]}, layers: [{Dropout: {rate: 0.4, noise_shape: [3, 5, 1]}}]}"
     for inputs, item, shape in (
         ("[5, 4]", "{m: {}}", "(2, 5, 4)"),
-        ("[3, 5, 4]", "{TimeDistributed: {layer: m}}", "(6, 5, 4)"),
+        ("[3, 5, 4]", "{TimeDistributed: {layer: m}}", "(2, 5, 4)"),
     ):
         text = f"inputs: {{x: {{shape: {inputs}, batch_size: 2}}}}\nlayers: [{item}]\nmodels: {{{model}}}"
         assert f"noise_shape (3, 5, 1) does not fit its input {shape} [SC301]" in str(validate_text(text))

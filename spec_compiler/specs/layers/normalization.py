@@ -102,6 +102,12 @@ class BatchNormalization(Affine):
         """The axes of the channels, counted from the front and in order."""
         return tuple(sorted(sorted_axes(self.axis, x, "BatchNormalization")))
 
+    @property
+    def steps_apart(self) -> bool:
+        # Several axes are Keras 2's.
+        several = isinstance(self.axis, tuple) and len(self.axis) > 1
+        return not several and not self.keras2_masks
+
     def infer_shape(self, x: Shape) -> Shape:
         require_min_rank(x, 2, "BatchNormalization")
         self.axes(x)

@@ -77,6 +77,10 @@ class SpectralNormalization(LayerSpec):
     def takes_integers(self) -> bool:
         return self.layer.takes_integers  # type: ignore[no-any-return]
 
+    @property
+    def steps_apart(self) -> bool:
+        return not self.keras2_masks
+
     def infer_shape(self, x: Shape) -> Shapes:
         if not self.layer.takes_one_input:
             raise ShapeError(f"SpectralNormalization takes a layer of one input, not {type(self.layer).__name__}")

@@ -17,6 +17,12 @@ class Noise(LayerSpec):
 
     supports_masking: ClassVar[bool] = True
 
+    @property
+    def steps_apart(self) -> bool:
+        # What is drawn once for several samples, or for so many, is drawn so at every step.
+        shape = getattr(self, "noise_shape", None)
+        return shape is not None and shape[:1] not in ((), (None,)) and not self.keras2_masks
+
     def infer_shape(self, x: Shape) -> Shape:
         return x
 

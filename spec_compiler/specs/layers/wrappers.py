@@ -158,8 +158,8 @@ def halves(initial_state: Any, states: tuple[Any, ...] = ()) -> tuple[Any, Any]:
 class TimeDistributed(LayerSpec):
     """Apply a layer, or a model, to every step on its own: (batch, steps, ...) -> (batch, steps, ...).
 
-    The steps are computed as one large batch, as in Keras 2. So are the statistics that a BatchNormalization takes in
-    training, and a SpectralNormalization's norm, where Keras 3 takes them of one step after another.
+    The steps are computed as one large batch. What training takes of a batch as a whole, as a BatchNormalization's statistics,
+    it takes of one step after another, as Keras 3 does, but in models of Keras 2, which takes it of all at once.
     """
 
     layer: LayerField
@@ -181,6 +181,10 @@ class TimeDistributed(LayerSpec):
     @property
     def takes_integers(self) -> bool:
         return self.layer.takes_integers  # type: ignore[no-any-return]
+
+    @property
+    def steps_apart(self) -> bool:
+        return self.layer.steps_apart  # type: ignore[no-any-return]
 
     @property
     def nested_model(self) -> "ModelSpec | None":
