@@ -17,6 +17,7 @@ from spec_compiler.lowering.lower import assign, build, parameters_of, read
 from spec_compiler.lowering.lowered import LoweredGraph, LoweredLayer, held_alike, put
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn.recurrent import States
+from spec_compiler.runtime.forward_faults import untold
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.model import all_inside
 from spec_compiler.specs.variable import Variable
@@ -90,7 +91,7 @@ class Built:
 
     def __init__(self, lowered: LoweredGraph) -> None:
         self.lowered = lowered
-        self.module: GraphModule = build(lowered, existing_submodule)
+        self.module: GraphModule = untold(build(lowered, existing_submodule))
         known: dict[tuple[int, str], Weight] = {}
         self._of_layer: dict[int, dict[Weight, None]] = {}
         """By `id(layer)`, each weight once, in order."""

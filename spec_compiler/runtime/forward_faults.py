@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.fx import GraphModule
+from torch.fx.graph_module import _WrappedCall
 
 from spec_compiler.diagnostics import DATA_MISMATCH, Diagnostic, Reporter, SpecError
 from spec_compiler.ir import Graph, Node
@@ -15,6 +18,21 @@ from spec_compiler.specs.shapes import show
 
 FORWARD_FAULTS = (RuntimeError, IndexError, ValueError)
 """What torch raises for tensors that do not fit."""
+
+
+class _Untold(_WrappedCall):
+    """A call of an fx module that prints nothing where it fails: torch.fx would print a traceback and its own code."""
+
+    def __call__(self, obj: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return nn.Module.__call__(obj, *args, **kwargs)
+
+
+def untold(module: GraphModule) -> GraphModule:
+    """The module, which leaves it to `explained` to say what stops a forward pass."""
+    for one in module.modules():
+        if isinstance(one, GraphModule):
+            type(one)._wrapped_call = _Untold(type(one), None)  # type: ignore[attr-defined]  # as torch.fx sets it
+    return module
 
 
 def explained(error: Exception, graph: Graph, inputs: Sequence[Tensor]) -> Exception:

@@ -20,7 +20,7 @@ from spec_compiler.lowering.regularizers import penalty
 from spec_compiler.lowering.to_fx import lower_graph, penalized
 from spec_compiler.runtime.built import Built, Weight, existing_submodule
 from spec_compiler.runtime.data import Batch
-from spec_compiler.runtime.forward_faults import FORWARD_FAULTS, explained
+from spec_compiler.runtime.forward_faults import FORWARD_FAULTS, explained, untold
 from spec_compiler.runtime.losses import CompiledLoss
 from spec_compiler.runtime.metrics import CompiledMetrics
 from spec_compiler.runtime.optimizers import Optimizer, make_optimizer
@@ -47,7 +47,7 @@ class Step:
         graph = self.built.lowered.graph
         flatten = self.flatten
         if any(value.mask is not None for value in values_in(graph.outputs)) or penalized(graph):
-            self.module = build(lower_graph(graph, for_training=True), existing_submodule)
+            self.module = untold(build(lower_graph(graph, for_training=True), existing_submodule))
             run = torch.compile(self.module) if compiled else self.module
 
             def with_more(inputs: list[Tensor]) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import types
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import torch
 
 import spec_compiler
 from spec_compiler import layers
@@ -109,3 +112,31 @@ def test_a_layer_that_is_given_nothing_is_named(build: Callable[[Any], Any]) -> 
     model = Sequential([layers.Input((None, 4), name="x"), build(layers)])
     with pytest.raises(SpecError, match=r"layer 'l' is given nothing: its input is \(2, 0, 4\)"):
         model.predict(np.zeros((2, 0, 4), "float32"), verbose=0)
+
+
+@pytest.mark.parametrize("penalty", [None, "l2"])
+@pytest.mark.parametrize("inside", ["", "model"])
+def test_nothing_is_printed_besides(inside: str, penalty: str | None, capfd: pytest.CaptureFixture[str]) -> None:
+    """torch.fx prints a traceback, and the code that it made, where that itself is what fails."""
+    stack = [layers.Input((None, 4), name="x"), layers.GlobalMaxPooling1D(name="l")]
+    stack += [layers.Dense(2, activity_regularizer=penalty)]
+    model = Sequential([layers.Input((None, 4)), Sequential(stack)] if inside else stack)
+    model.compile("sgd", "mse")
+    for door in ("call", "predict", "evaluate", "fit"):
+        with pytest.raises(SpecError, match="layer 'l' is given nothing"):
+            DOORS[door](model, np.zeros((2, 0, 4), "float32"))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_module_still_compiles_exports_and_pickles() -> None:
+    inner = Sequential([layers.Input((4,)), layers.Dense(3), layers.BatchNormalization()])
+    module = Sequential([layers.Input((4,)), inner, layers.Dense(2)]).module.eval()
+    x = torch.randn(5, 4)
+    y = module(x)
+    for again in (
+        torch.compile(module, fullgraph=True, backend="eager"),
+        torch.export.export(module, (x,)).module(),
+        pickle.loads(pickle.dumps(module)),
+        copy.deepcopy(module),
+    ):
+        torch.testing.assert_close(again(x), y)
