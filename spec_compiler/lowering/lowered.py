@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch.fx
-from torch import Tensor, nn
+from torch import nn
 
 from spec_compiler.diagnostics import UNSUPPORTED, Diagnostic, SpecError
 from spec_compiler.ir import Graph
@@ -126,18 +126,31 @@ def _tie(root: nn.Module, target: str, first: str) -> None:
     if isinstance(shared, nn.Module):
         _attach(root, target, shared)
     else:
-        put(root, target, shared)
+        put(root, target, root, first)
 
 
-def put(root: nn.Module, target: str, shared: Tensor) -> None:
-    """Have the parameter or buffer `target` be `shared`. Raises SpecError where it needs another shape."""
+def put(root: nn.Module, target: str, there: nn.Module, first: str) -> None:
+    """Have the parameter or buffer `target` be the `first` of `there`. Raises SpecError where it needs another shape."""
     path, _, name = target.rpartition(".")
     owner = root.get_submodule(path)
+    path, _, name_there = first.rpartition(".")
+    owner_there = there.get_submodule(path)
+    shared = getattr(owner_there, name_there)
     if getattr(owner, name).shape != shared.shape:
         sizes = f"{tuple(shared.shape)}, and {tuple(getattr(owner, name).shape)} in '{target}'"
         message = f"a layer that stands in several places needs weights of other shapes in each: {sizes}"
         raise SpecError([Diagnostic(UNSUPPORTED, message, help="use a layer of its own in each place")])
+    if name in owner._buffers:
+        _share_buffers(owner, owner_there)
     setattr(owner, name, shared)
+
+
+def _share_buffers(module: nn.Module, other: nn.Module) -> None:
+    """Have `module` hold the buffers of `other`: the dictionary itself, as a module that is moved has other tensors in it."""
+    if module._buffers.keys() == other._buffers.keys():
+        module._buffers = other._buffers
+    else:
+        module._buffers.update(other._buffers)
 
 
 def _as_built(expr: ModuleExpr, module: nn.Module, built: ModuleExpr) -> nn.Module:
@@ -147,7 +160,7 @@ def _as_built(expr: ModuleExpr, module: nn.Module, built: ModuleExpr) -> nn.Modu
     found = expr.build()
     for owner, other in ((found.get_submodule(name), other) for name, other in module.named_modules()):
         owner._parameters.update(other._parameters)
-        owner._buffers.update(other._buffers)
+        _share_buffers(owner, other)
     return found
 
 

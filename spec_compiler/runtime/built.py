@@ -101,8 +101,9 @@ class Built:
             elsewhere = _weight_of(owner, key)
             if elsewhere is not None:
                 held_alike(rules, elsewhere.rules, owner)
-                for rule, parameter in zip(rules, elsewhere.parameters, strict=True):
-                    put(self.module, f"{layer.target}.{rule.parameter}", parameter)
+                for rule, other in zip(rules, elsewhere.rules, strict=True):
+                    first = f"{elsewhere.layer.target}.{other.parameter}"
+                    put(self.module, f"{layer.target}.{rule.parameter}", elsewhere.module, first)
             if key not in known:
                 known[key] = Weight(layer, variable, rules, self.module)
                 fresh += [known[key]] if elsewhere is None else []
