@@ -228,7 +228,7 @@ class GraphLowering:
         if at_every_step:
             return self._at_every_step(node, body, target, args[0], more, told)
         given = zip(node.inputs, node.masks, body.inputs, strict=True)
-        given_masks = [self._mask_given(value, mask) for value, mask, inner in given if inner.mask is inner]
+        given_masks = [self._mask_given(value, mask, inner) for value, mask, inner in given if inner.mask is inner]
         steps = {"steps": self.steps} if told else {}
         result: Any = self.tracer.create_proxy("call_module", target, (*args, *given_masks), steps)
         masks: Any = [None] * len(node.outputs)
@@ -242,9 +242,9 @@ class GraphLowering:
                 self._masks[id(value)] = masks[i]
         return tuple(leaves)
 
-    def _mask_given(self, value: Value, mask: Value | None) -> Proxy | None:
+    def _mask_given(self, value: Value, mask: Value | None, inner: Value) -> Proxy | None:
         """The mask that a nested model is called with: of every step, where another call has one and this has none."""
-        return self.mask(mask) if mask is not None else _of_all_steps(self.proxy(value), value.shape)
+        return self.mask(mask) if mask is not None else _of_all_steps(self.proxy(value), inner)
 
     def _at_every_step(self, node: Node, body: Graph, target: str, x: Proxy, more: bool, told: bool) -> tuple[Proxy]:
         """What a nested model makes of all steps of `x` as one batch, the steps apart again."""
@@ -252,8 +252,9 @@ class GraphLowering:
         steps: Any = x.shape[1] if known is None else known
         args, inner = [x.flatten(0, 1)], body.inputs[0]
         if inner.mask is inner:
-            mask = self.mask(node.masks[0]) if len(node.mask_shapes[0] or ()) > 2 else None
-            args.append(_of_all_steps(args[0], inner.shape) if mask is None else mask.flatten(0, 1))
+            given = len(node.mask_shapes[0] or ()) == len(inner.mask_shape or ()) + 1
+            mask = self.mask(node.masks[0]) if given else None
+            args.append(_of_all_steps(args[0], inner) if mask is None else mask.flatten(0, 1))
         kwargs = {"steps": times(self.steps, steps)} if told else {}
         result: Any = self.tracer.create_proxy("call_module", target, tuple(args), kwargs)
         if more:
@@ -324,9 +325,10 @@ def penalized(graph: Graph) -> bool:
     return any(getattr(layer, "activity_regularizer", None) is not None for layer in graph.spec.walk())
 
 
-def _of_all_steps(x: Proxy, shape: tuple[int | None, ...] | None) -> Any:
-    """A mask of the steps of `x` that leaves none out."""
-    return torch.ones_like(x if len(shape or ()) < 3 else x.flatten(2)[..., 0], dtype=torch.bool)
+def _of_all_steps(x: Proxy, value: Value) -> Any:
+    """A mask of the steps of `x`, or of its samples, that leaves none out; `value` is the input that bears it."""
+    n = min(len(value.mask_shape or (0, 0)), 2)
+    return torch.ones_like(x if len(value.shape or ()) == n else x.flatten(n)[..., 0], dtype=torch.bool)
 
 
 def _unpack(result: Any, structure: Any) -> list[Any]:

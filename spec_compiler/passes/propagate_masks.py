@@ -38,16 +38,17 @@ def _propagate(graph: Graph) -> None:
 
 def _level(graph: Graph) -> bool:
     """Have each nested model take the masks in every call that it takes in one; whether one takes more than before."""
-    taken: dict[int, set[int]] = {}
+    taken: dict[int, dict[int, int]] = {}
+    """Which of each model's inputs have masks, of how many axes."""
     nested = [
-        (taken.setdefault(id(node.layer), set()), node.body.inputs) for node in graph.nodes if node.body is not None
+        (taken.setdefault(id(node.layer), {}), node.body.inputs) for node in graph.nodes if node.body is not None
     ]
     for places, inputs in nested:
-        places.update(i for i, value in enumerate(inputs) if value.mask is not None)
-    more = [inputs[i] for places, inputs in nested for i in places if inputs[i].mask is None]
-    for value in more:
+        places |= {i: len(value.mask_shape or (0, 0)) for i, value in enumerate(inputs) if value.mask is not None}
+    more = [(inputs[i], n) for places, inputs in nested for i, n in places.items() if inputs[i].mask is None]
+    for value, n in more:
         # Called without a mask, a model that takes one elsewhere gets one of all steps.
-        _makes_mask(value, (value.shape or ())[:2])
+        _makes_mask(value, (value.shape or ())[: min(n, 2)])
     return bool(more)
 
 
@@ -95,13 +96,15 @@ def _nested(node: Node, body: Graph) -> None:
 
 
 def _at_every_step(node: Node, body: Graph) -> bool:
-    """A model run at every step sees no mask of the steps, but its part of one that goes on within them.
+    """A model run at every step sees each step's part of a mask: of the samples, or what goes on within the steps.
 
-    Returns whether the output bears the mask that the model's has, as in Keras 2.
+    Samples that are vectors may be masked: what has steps of its own follows no mask of the samples, and in Keras 2 nothing
+    follows one. Returns whether the output bears the mask that the model's has, as in Keras 2.
     """
-    shape = node.mask_shapes[0]
-    if shape is not None and len(shape) > 2:
-        _makes_mask(body.inputs[0], (None, *shape[2:]))
+    shape, first = node.mask_shapes[0], body.inputs[0]
+    of_vectors = len(first.shape or ()) == 2 and not node.layer.keras2_masks
+    if shape is not None and (len(shape) > 2 or of_vectors):
+        _makes_mask(first, (None, *shape[2:]))
     _propagate(body)
     made = next(values_in(body.outputs)).mask
     if made is None or not node.layer.keras2_masks:

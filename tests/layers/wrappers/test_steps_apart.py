@@ -52,6 +52,18 @@ def called_twice() -> keras.Model:
     return keras.Model(x, k.Concatenate(axis=1, name="both")([y, layer(k.Cropping1D(1, name="crop")(x))]))
 
 
+def masked_in_one_call() -> keras.Model:
+    x, layer = keras.Input((5, 4), name="x"), steps(stack((4,), stack((4,), norm(), name="deep"), merged()))
+    y = k.Concatenate(axis=1, name="both")([layer(k.Masking(name="mask")(x)), layer(k.Dense(4, name="before")(x))])
+    return keras.Model(x, k.Dense(2, name="end")(y))
+
+
+def merged() -> keras.Model:
+    x = keras.Input((4,))
+    y = k.Minimum(name="least")([k.Dense(4, name="dense")(x), x])
+    return keras.Model(x, k.Average(name="mean")([k.Multiply(name="times")([y, x]), y]), name="merged")
+
+
 def branches() -> keras.Model:
     x = keras.Input((4,))
     y = norm()(k.Dense(4, name="dense")(x))
@@ -73,6 +85,11 @@ MODELS: dict[str, Callable[[], keras.Model]] = {
     "frozen": lambda: around((5, 4), steps(norm(trainable=False))),
     "masked": lambda: around((5, 4), steps(norm()), k.Masking(name="mask")),
     "masked rows": lambda: around((3, 5, 4), steps(norm()), k.Masking(name="mask")),
+    "masked, a model": lambda: around((5, 4), steps(stack((4,), k.Dense(4, name="d"), norm())), k.Masking(name="mask")),
+    "masked, merged": lambda: around((5, 4), steps(merged()), k.Masking(name="mask")),
+    "masked, deep": lambda: around((5, 4), steps(stack((4,), merged(), norm())), k.Masking(name="mask")),
+    "masked rows, a model": lambda: around((3, 5, 4), steps(stack((5, 4), norm())), k.Masking(name="mask")),
+    "masked in one call": masked_in_one_call,
     "twice around": lambda: around((3, 5, 4), steps(steps(norm(), "inner"))),
     "a model": lambda: around((5, 4), steps(stack((4,), k.Dense(4, name="dense"), norm()))),
     "a model, open length": lambda: around((None, 4), steps(stack((4,), k.Dense(4, name="dense"), norm()))),
