@@ -115,4 +115,6 @@ class SpectralNormalization(LayerSpec):
         return self.layer.computed_mask(inputs, masks)  # type: ignore[no-any-return]
 
     def output_mask(self, masked: tuple[bool, ...]) -> MaskRule:
+        if self.layer.compute_dtype != self.compute_dtype and not self.keras2_masks:
+            return "none"  # Keras 3 casts the output, and leaves its mask behind
         return self.layer.output_mask(masked)  # type: ignore[no-any-return]
