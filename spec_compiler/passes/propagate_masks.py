@@ -40,9 +40,7 @@ def _level(graph: Graph) -> bool:
     """Have each nested model take the masks in every call that it takes in one; whether one takes more than before."""
     taken: dict[int, dict[int, int]] = {}
     """Which of each model's inputs have masks, of how many axes."""
-    nested = [
-        (taken.setdefault(id(node.layer), {}), node.body.inputs) for node in graph.nodes if node.body is not None
-    ]
+    nested = [(taken.setdefault(id(node.layer), {}), node.body.inputs) for node in graph.nodes if node.body is not None]
     for places, inputs in nested:
         places |= {i: len(value.mask_shape or (0, 0)) for i, value in enumerate(inputs) if value.mask is not None}
     more = [(inputs[i], n) for places, inputs in nested for i, n in places.items() if inputs[i].mask is None]

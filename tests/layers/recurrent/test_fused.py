@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from spec_compiler import Input, layers
 from spec_compiler.lowering.lower import lower
 from spec_compiler.models import Model
+from spec_compiler.nn import recurrent
 
 LSTM, GRU, SimpleRNN = layers.LSTM, layers.GRU, layers.SimpleRNN
 CLASSES = [LSTM, GRU, SimpleRNN]
@@ -42,7 +44,10 @@ FUSED: dict[str, Any] = {
 """Layers with the default activations, in training."""
 
 LOOPS: dict[str, tuple[Any, str]] = {
-    "GRU(reset_after=False)": (lambda: GRU(4, reset_after=False), "the kernels reset after the matrix product"),
+    "GRU(reset_after=False)": (
+        lambda: GRU(4, reset_after=False),
+        "the kernels reset after the matrix product, and on the CPU a loop is faster than what brings them to it",
+    ),
     **{
         f"{cls.__name__}(recurrent_dropout)": (
             lambda cls=cls: cls(4, recurrent_dropout=0.3),
@@ -69,11 +74,22 @@ class Calls(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def calls(layer: Any, steps: int, masked: bool, training: bool) -> int:
-    """How often Python calls torch to run the layer over `steps` steps."""
+class AsOnGpu(Calls):
+    """Has tensors of the CPU say that they are on a GPU."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return True if func == torch.Tensor.is_cuda.__get__ else super().__torch_function__(func, types, args, kwargs)
+
+
+def module_of(layer: Any, steps: int, masked: bool) -> nn.Module:
     x = Input(batch_shape=(2, steps, 3))
-    module = lower(Model(x, layer(layers.Masking()(x) if masked else x)).spec).train(training)
-    with Calls() as counted:
+    return lower(Model(x, layer(layers.Masking()(x) if masked else x)).spec)
+
+
+def calls(layer: Any, steps: int, masked: bool, training: bool, mode: type[Calls] = Calls) -> int:
+    """How often Python calls torch to run the layer over `steps` steps."""
+    module = module_of(layer, steps, masked).train(training)
+    with mode() as counted:
         module(torch.randn(2, steps, 3))
     assert any(isinstance(part, nn.RNNBase) for part in module.modules())
     return counted.count
@@ -84,6 +100,64 @@ def calls(layer: Any, steps: int, masked: bool, training: bool) -> int:
 def test_default_activations_run_on_the_fused_kernel(name: str, masked: bool) -> None:
     for training in (True, False):
         assert calls(FUSED[name](), 3, masked, training) == calls(FUSED[name](), 17, masked, training)
+
+
+RESETS_BEFORE: dict[str, Any] = {
+    f"{args}": lambda args=args: GRU(4, reset_after=False, **args) for args in (*ARGUMENTS, {"recurrent_dropout": 0.3})
+}
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
+@pytest.mark.parametrize("name", RESETS_BEFORE)
+def test_a_gru_that_resets_before_runs_on_a_gpus_kernel(name: str, masked: bool) -> None:
+    for training in (True, False):
+        if not (training and "recurrent_dropout" in name):
+            few, many = (calls(RESETS_BEFORE[name](), steps, masked, training, AsOnGpu) for steps in (3, 17))
+            assert few == many
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
+@pytest.mark.parametrize("layers_of", [FUSED, RESETS_BEFORE], ids=["fused", "resets before"])
+def test_a_gpu_is_told_the_same(layers_of: dict[str, Any], masked: bool) -> None:
+    """The weights are not the parameters where they are computed with in another dtype, as functional_call has them here."""
+    for name, make in layers_of.items():
+        module, x = module_of(make(), 9, masked).eval(), torch.randn(2, 9, 3)
+        x[0, 5:] = x[1, :2] = 0
+        for states in (m for m in module.modules() if isinstance(m, recurrent.States)):
+            states.reset_states()
+        weights = {key: weight.detach() for key, weight in module.named_parameters()}
+        with AsOnGpu():
+            found = torch.func.functional_call(module, weights, (x,))
+        for states in (m for m in module.modules() if isinstance(m, recurrent.States)):
+            states.reset_states()
+        torch.testing.assert_close(found, module(x), msg=lambda said, name=name: f"{name}: {said}")
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("bias", [True, False])
+def test_two_steps_of_a_kernel_are_one_that_resets_before(dtype: torch.dtype, bias: bool) -> None:
+    """To the last digits of the dtype: the difference from float64 is no larger than the loop's own."""
+    torch.manual_seed(0)
+    loop = recurrent.GRULoop(5, 7, bias=bias, reset_after=False).double()
+    x, h = torch.randn(3, 9, 5, dtype=torch.float64), torch.randn(3, 7, dtype=torch.float64)
+
+    def run(in_dtype: torch.dtype, on_kernel: bool) -> list[torch.Tensor]:
+        module = copy.deepcopy(loop).to(in_dtype)
+        given = [x.to(in_dtype).requires_grad_(), h.to(in_dtype).requires_grad_()]
+        if on_kernel:
+            with AsOnGpu():
+                y, final = module(given[0], [given[1]])
+        else:
+            y, final = module(given[0], [given[1]])
+        gradients = torch.autograd.grad(
+            y.double().square().sum() + final.double().sum(), [*given, *module.parameters()]
+        )
+        return [t.detach().double() for t in (y, final, *gradients)]
+
+    exact, loops, kernels = run(torch.float64, False), run(dtype, False), run(dtype, True)
+    for a, b, c in zip(exact, loops, kernels, strict=True):
+        largest = a.abs().max() * torch.finfo(dtype).eps
+        assert (c - a).abs().max() <= 2 * (b - a).abs().max() + 4 * largest
 
 
 @pytest.mark.parametrize("name", LOOPS)
