@@ -64,6 +64,15 @@ def model_alone_and_at_every_step(n: Any) -> Any:
     return n.Model([x, y], n.L.Add(name="sum")([z, inner(y)]))
 
 
+def in_either_order_of_axes(n: Any) -> Any:
+    """Behind a convolution, channels stand behind the batch axis in torch; behind an input, they are last."""
+    x, shared = n.Input((5, 4)), n.L.PReLU(name="shared")
+    conv = n.L.Conv1D(4, 3, padding="same", name="conv")
+    inner = n.Sequential([n.Input((5, 4)), conv, shared], name="inner")
+    deep = n.Sequential([n.Input((5, 4)), shared, n.L.Dense(4, name="dense")], name="deep")
+    return n.Model(x, n.L.Concatenate(name="both")([inner(x), shared(x), deep(shared(x))]))
+
+
 def wrappers(n: Any) -> Any:
     x = n.Input((5, 4))
     y = n.L.TimeDistributed(n.L.Dense(4, name="inner"), name="a")(x)
@@ -94,7 +103,7 @@ def convolution_at_every_step(n: Any) -> Any:
 
 MODELS: list[Callable[[Any], Any]] = [
     inside_and_outside, in_two_models, shared_norm_under_a_mask, model_at_every_step, model_alone_and_at_every_step,
-    wrappers, alone_and_at_every_step, cell_of_two_layers, convolution_at_every_step,
+    wrappers, in_either_order_of_axes, alone_and_at_every_step, cell_of_two_layers, convolution_at_every_step,
 ]  # fmt: skip
 
 
