@@ -27,8 +27,7 @@ from spec_compiler.lowering.table import lowering_of, mask_lowering_of
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.contract import ContractError, is_own
-from spec_compiler.specs.layers.normalization_norms import SpectralNormalization
-from spec_compiler.specs.model import ModelSpec, all_inside
+from spec_compiler.specs.model import ModelSpec, all_inside, inside
 from spec_compiler.specs.regularizers import Regularizer
 from spec_compiler.specs.types import Layout
 
@@ -87,16 +86,16 @@ class _Whole:
         self.modules: dict[tuple[int, str], ModuleExpr] = {}
         """By `id(layer)` and the name under the layer's."""
         self.calls: dict[int, list[Node]] = {}
-        self.normalized: set[int] = set()
-        """By `id(layer)`: those whose weights a SpectralNormalization changes while others compute with them."""
+        self.changed: set[int] = set()
+        """By `id(layer)`: those whose weights a layer around them changes while others compute with them."""
         self._count(graph)
 
     def _count(self, graph: Graph) -> None:
         for node in graph.nodes:
             self.calls.setdefault(id(node.layer), []).append(node)
             for layer in (node.layer, *all_inside(node.layer)):
-                if isinstance(layer, SpectralNormalization):
-                    self.normalized.add(id(layer.layer))
+                if layer.changes_inside:
+                    self.changed.update(map(id, inside(layer)))
             if node.body is not None:
                 self._count(node.body)
 
@@ -134,7 +133,7 @@ class GraphLowering:
 
     def changes(self, layer: LayerSpec) -> bool:
         """Whether the layer's weights may change between a call and its backward pass, so that it needs them as copies."""
-        return id(layer) in self.whole.normalized
+        return id(layer) in self.whole.changed
 
     def run(self) -> LoweredGraph:
         for value in self.graph.inputs:

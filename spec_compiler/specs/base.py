@@ -136,6 +136,9 @@ class LayerSpec(SpecObject):
     layer_fields: ClassVar[tuple[str, ...]] = ()
     """Fields that hold a layer or a list of them (wrappers, cells)."""
 
+    changes_inside: ClassVar[bool] = False
+    """Whether a call in training changes the weights of the layers inside."""
+
     has_parts: ClassVar[bool] = False
     """Whether Keras has the weights in layers that it makes inside: `trainable`, where set, reaches them, where given not."""
 

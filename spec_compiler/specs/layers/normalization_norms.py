@@ -71,6 +71,7 @@ class SpectralNormalization(LayerSpec):
     power_iterations: Iterations = 1
     """Number of steps of the power iteration that estimates the singular value; at most 1000."""
 
+    changes_inside = True
     layer_fields = ("layer",)
 
     @property
