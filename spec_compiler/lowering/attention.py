@@ -165,6 +165,7 @@ class Heads:
             # its own softmax gives zeros, as torch does for a mask of booleans.
             dtype = getattr(torch, self.layer.compute_dtype)
             mask = self.call.function(nn_attention.additive_mask, mask, dtype)
+            return self.call.function(nn_attention.masked_attention, q, k, v, mask, **stated)
         given = self.call.given(attn_mask=mask, is_causal=is_causal or None)
         if self.layer.dropout and self.call.training is not False:
             expr = ModuleExpr(nn_attention.DotProductAttention, self.layer.dropout, **stated)

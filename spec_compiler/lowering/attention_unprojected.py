@@ -63,6 +63,8 @@ def dot_product(
     if layer.dropout and call.training is not False:
         expr = ModuleExpr(nn_attention.DotProductAttention, layer.dropout, scale=1.0)
         return call.module(expr, name="attention")(query, key, value, **given)
+    if mask is not None:
+        return call.function(nn_attention.masked_attention, query, key, value, mask, scale=1.0)
     return F.scaled_dot_product_attention(query, key, value, **given, scale=1.0)
 
 

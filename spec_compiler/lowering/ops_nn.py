@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from spec_compiler.lowering.expressions import differing
 from spec_compiler.lowering.ops_call import OpCall, lowering, torch_dtype
 from spec_compiler.lowering.proxy import Proxy
+from spec_compiler.nn.attention import masked_attention
 from spec_compiler.nn.ops_nn import ctc_beam_decode, ctc_greedy_decode
 from spec_compiler.specs.layers.ops_types import axes_in
 
@@ -168,13 +169,13 @@ def DotProductAttention(
     stated: dict[str, Any] = op.call.given(scale=scale)
     if mask is not None:
         mask = op.cast(mask, "bool")
-        mask = mask & _earlier(mask, query, key) if is_causal else mask
-        stated["attn_mask"] = _added(op, mask)
+        mask = _added(op, mask & _earlier(mask, query, key) if is_causal else mask)
     elif bias is not None:
         bias = op.cast(bias, op.dtype)
-        stated["attn_mask"] = bias + _added(op, _earlier(bias, query, key)) if is_causal else bias
-    elif is_causal:
-        stated["is_causal"] = True
+        mask = bias + _added(op, _earlier(bias, query, key)) if is_causal else bias
+    if mask is not None:
+        return op.call.function(masked_attention, q, k, v, mask, **stated).transpose(1, 2)
+    stated |= {"is_causal": True} if is_causal else {}
     return F.scaled_dot_product_attention(q, k, v, **stated).transpose(1, 2)
 
 

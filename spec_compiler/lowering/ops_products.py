@@ -13,6 +13,7 @@ from spec_compiler.lowering.call import unpacked
 from spec_compiler.lowering.expressions import differing
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype
 from spec_compiler.lowering.proxy import Proxy
+from spec_compiler.nn.ops import summable
 from spec_compiler.specs.layers.ops_products import contracted_axes
 
 
@@ -23,12 +24,26 @@ def product(op: OpCall, function: Callable[..., Any], x1: Proxy, x2: Proxy) -> A
     return y.to(torch.bool) if op.dtype == "bool" else y
 
 
+def contraction(op: OpCall, function: Callable[..., Any], *operands: Proxy) -> Any:
+    """The same, where products are summed: torch has none of whole numbers on CUDA."""
+    dtype = "float32" if op.dtype == "bool" else op.dtype
+    cast = [op.cast(x, dtype) for x in operands]
+    if "int" not in dtype:
+        y = function(*cast)
+        return y.to(torch.bool) if op.dtype == "bool" else y
+    y = function(*(op.call.function(summable, x) for x in cast))
+    # What does not fit goes round, as whole numbers do.
+    y = y.to(torch.int64)
+    return y if dtype == "int64" else y.to(torch_dtype(dtype))
+
+
 def _kron(a: Proxy, b: Proxy) -> Any:
     # torch's goes wrong where axes were permuted.
     return torch.kron(a.contiguous(), b.contiguous())
 
 
-lower_each({"Matmul": operator.matmul, "Kron": _kron, "Inner": torch.inner}, product)
+lower_each({"Kron": _kron}, product)
+lower_each({"Matmul": operator.matmul, "Inner": torch.inner}, contraction)
 
 
 @lowering
@@ -37,8 +52,8 @@ def Dot(op: OpCall, x1: Proxy, x2: Proxy) -> Any:
     if 0 in ranks:
         return product(op, operator.mul, x1, x2)
     if max(ranks) <= 2:
-        return product(op, operator.matmul, x1, x2)
-    return product(op, lambda a, b: torch.tensordot(a, b, ([ranks[0] - 1], [max(ranks[1] - 2, 0)])), x1, x2)
+        return contraction(op, operator.matmul, x1, x2)
+    return contraction(op, lambda a, b: torch.tensordot(a, b, ([ranks[0] - 1], [max(ranks[1] - 2, 0)])), x1, x2)
 
 
 def _row(op: OpCall, x: Proxy) -> Any:
@@ -47,7 +62,7 @@ def _row(op: OpCall, x: Proxy) -> Any:
 
 @lowering
 def Vdot(op: OpCall, x1: Proxy, x2: Proxy) -> Any:
-    return product(op, torch.vdot if op.dtype == "complex64" else torch.dot, _row(op, x1), _row(op, x2))
+    return contraction(op, torch.vdot if op.dtype == "complex64" else torch.dot, _row(op, x1), _row(op, x2))
 
 
 @lowering
@@ -71,15 +86,12 @@ def Cross(op: OpCall, x1: Proxy, x2: Proxy, *, axisa: int, axisb: int, axisc: in
 def Tensordot(op: OpCall, x1: Proxy, x2: Proxy, *, axes: Any) -> Any:
     dims = contracted_axes(axes, op.rank(x1), op.rank(x2))
     stated = axes if isinstance(axes, int) else tuple(map(list, dims))
-    return product(op, lambda a, b: torch.tensordot(a, b, stated), x1, x2)
+    return contraction(op, lambda a, b: torch.tensordot(a, b, stated), x1, x2)
 
 
 @lowering
 def Einsum(op: OpCall, *operands: Proxy, subscripts: str) -> Any:
-    dtype = "float32" if op.dtype == "bool" else op.dtype
-    y = torch.einsum(subscripts, *(op.cast(x, dtype) for x in operands))
-    # torch sums integers in int64 along a diagonal, and along an axis that another operand has of length 1.
-    return y if "float" in op.dtype or "complex" in op.dtype else y.to(torch_dtype(op.dtype))
+    return contraction(op, lambda *xs: torch.einsum(subscripts, *xs), *operands)
 
 
 @lowering

@@ -16,6 +16,10 @@ from spec_compiler.nn import pooling as nn_pooling
 from spec_compiler.specs.layers.pooling import MaxPooling, Pooling
 
 MAX_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
+PADDED: dict[type[nn.Module], type[nn.Module]] = {
+    nn.AvgPool1d: nn_pooling.AvgPool1d,
+    nn.AvgPool2d: nn_pooling.AvgPool2d,
+}
 
 
 @lowers(MaxPooling)
@@ -47,6 +51,7 @@ def pool(layer: Pooling, call: Call, x: Proxy, module: type[nn.Module], by_data:
     })  # fmt: skip
     if isinstance(layer, MaxPooling):
         kwargs.pop("count_include_pad", None)
+    module = PADDED.get(module, module) if any(padding) else module
     y = call.module(ModuleExpr(module, compact(sizes), **kwargs))(x)
     if any(first):
         y = y[(slice(None), slice(None), *(slice(1, None) if extra else slice(None) for extra in first))]

@@ -24,6 +24,43 @@ def additive_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, 0.7 * torch.finfo(dtype).min)
 
 
+def masked_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor,
+    dropout_p: float = 0.0,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """`softmax(query @ keyᵀ * scale + mask) @ value`, with a fraction of the softmax dropped.
+
+    torch's fused kernels go back from the logarithm of the softmax's sum. It is lost beside the large numbers of a row
+    that attends to nothing, whose gradients are then as many times too large as there are values.
+    """
+    if mask.dtype is torch.bool or not torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(query, key, value, mask, dropout_p, scale=scale, enable_gqa=enable_gqa)
+    return explicit_attention(query, key, value, mask, dropout_p, scale, enable_gqa)
+
+
+def explicit_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor,
+    dropout_p: float = 0.0,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """What `masked_attention` computes, step by step; the softmax in float32 at least, as in torch's kernels."""
+    if enable_gqa:
+        repeats = query.size(-3) // key.size(-3)
+        key, value = key.repeat_interleave(repeats, -3), value.repeat_interleave(repeats, -3)
+    scores = (query * (query.size(-1) ** -0.5 if scale is None else scale)) @ key.transpose(-2, -1)
+    weights = F.softmax(scores.to(torch.promote_types(scores.dtype, torch.float32)) + mask, dim=-1)
+    return F.dropout(weights.to(value.dtype), dropout_p) @ value
+
+
 class DotProductAttention(nn.Module):
     """`softmax(query @ keyᵀ * scale) @ value`, with a fraction of the softmax dropped in training."""
 
@@ -37,8 +74,10 @@ class DotProductAttention(nn.Module):
         self, query, key, value, attn_mask=None, is_causal: bool = False
     ):
         rate = self.dropout if self.training else 0.0
+        if attn_mask is not None:
+            return masked_attention(query, key, value, attn_mask, rate, self.scale, self.enable_gqa)
         return F.scaled_dot_product_attention(
-            query, key, value, attn_mask, rate, is_causal, scale=self.scale, enable_gqa=self.enable_gqa
+            query, key, value, dropout_p=rate, is_causal=is_causal, scale=self.scale, enable_gqa=self.enable_gqa
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ class MovingStatistics(nn.modules.batchnorm._BatchNorm):
         if not training or self.frozen:
             if not self.eps:  # torch before 2.13 refuses an eps of 0
                 return self.affine_of(x, self.running_mean, self.running_var)
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+            return self.normalized(x, self.running_mean, self.running_var, eps=self.eps)
         x = steps_as_channels(x, steps)
         n = x.numel() // x.shape[1]
         if n == 1 or not self.eps:
@@ -63,10 +64,19 @@ class MovingStatistics(nn.modules.batchnorm._BatchNorm):
             self.update(mean.detach(), variance.detach(), steps)
             return steps_as_samples(self.affine_of(x, mean, variance, steps), steps)
         mean, variance = self.running_mean.new_zeros(2, x.shape[1])
-        weight, bias = self.affine_at(steps)
-        y = F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=1.0, eps=self.eps)
+        y = self.normalized(x, mean, variance, steps, training=True, momentum=1.0, eps=self.eps)
         self.update(mean, variance * ((n - 1) / n), steps)
         return steps_as_samples(y, steps)
+
+    def normalized(self, x: Tensor, mean: Tensor, variance: Tensor, steps: int = 1, **kwargs: Any) -> Tensor:
+        """torch's batch normalization. On CUDA it fails with a weight or a bias alone, and on more than five axes."""
+        weight, bias = self.affine_at(steps)
+        if weight is None and bias is not None:
+            weight = torch.ones_like(bias)
+        elif bias is None and weight is not None:
+            bias = torch.zeros_like(weight)
+        y = F.batch_norm(x.flatten(2) if x.dim() > 5 else x, mean, variance, weight, bias, **kwargs)
+        return y.view_as(x) if x.dim() > 5 else y
 
     def affine_at(self, steps: int) -> tuple[Tensor | None, Tensor | None]:
         """Weight and bias of every step's channels."""

@@ -110,6 +110,11 @@ def sliced(x: Tensor, starts: Tensor, lengths: Sequence[int]) -> Tensor:
     return x
 
 
+def summable(x: Tensor) -> Tensor:
+    """Whole numbers as ones that a GPU can sum the products of: in float64, which holds them up to 2^53."""
+    return x.double() if x.is_cuda else x
+
+
 def corrcoef(x: Tensor) -> Tensor:
     """Pearson's correlation of every row with every row: (n, samples) -> (n, n), a number for one row alone.
 

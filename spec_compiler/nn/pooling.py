@@ -1,4 +1,4 @@
-"""Pooling of windows that depend on lengths known only with the data."""
+"""Means of padded windows, and pooling of windows that depend on lengths known only with the data."""
 
 from __future__ import annotations
 
@@ -6,8 +6,34 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+def channels_first(x: Tensor) -> Tensor:
+    """`x` (batch, channels, *spatial), laid out so where a mean of padded windows is differentiated on CUDA.
+
+    The gradients of torch before 2.14 are wrong there, where the channels are last: pytorch/pytorch#188344.
+    """
+    if not x.is_cuda or not torch.is_grad_enabled():
+        return x
+    # Axes of length 1 may count as last even in what `contiguous` leaves as it is.
+    return x.clone(memory_format=torch.contiguous_format)
+
+
+class AvgPool1d(nn.AvgPool1d):
+    """Means of windows along (batch, channels, steps), padded."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(channels_first(x))
+
+
+class AvgPool2d(nn.AvgPool2d):
+    """Means of windows of (batch, channels, height, width), padded."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(channels_first(x))
+
 
 MAX_POOL: dict[int, Callable[..., Any]] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 
@@ -43,7 +69,8 @@ def same_average_pool(x: Tensor, kernel_size: Sequence[int], stride: Sequence[in
     What a window reaches beyond the input is left out of its mean.
     """
     sizes, padding, kept = same_windows(x.shape[2:], kernel_size, stride)
-    y: Tensor = AVERAGE_POOL[len(padding)](x, sizes, stride, padding, ceil_mode=True, count_include_pad=False)
+    pool = AVERAGE_POOL[len(padding)]
+    y: Tensor = pool(channels_first(x), sizes, stride, padding, ceil_mode=True, count_include_pad=False)
     return y[kept]
 
 

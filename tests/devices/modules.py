@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -85,3 +86,22 @@ def flat(outputs: Any) -> list[Tensor]:
     if outputs is None or isinstance(outputs, Tensor):
         return [] if outputs is None else [outputs]
     return [leaf for item in (outputs.values() if isinstance(outputs, dict) else outputs) for leaf in flat(item)]
+
+
+def results(module: nn.Module, inputs: Sequence[Tensor], device: str) -> dict[str, Tensor]:
+    """Outputs, gradients of a random linear function of them, and buffers."""
+    leaves = [x.detach().to(device).requires_grad_(x.is_floating_point()) for x in inputs]
+    outputs = flat(module(*leaves))
+    found = {f"output {i}": y for i, y in enumerate(outputs)}
+    draw = torch.Generator().manual_seed(1)
+    total: Any = 0.0
+    for y in outputs:
+        weight = torch.randn(y.shape, generator=draw).to(device)
+        if y.requires_grad:
+            real = y.real if y.is_complex() else y
+            total = total + (real.float() * weight).sum() / max(y.numel(), 1) ** 0.5
+    if isinstance(total, Tensor) and total.requires_grad:
+        total.backward()
+    named = {**{f"input {i}": x for i, x in enumerate(leaves)}, **dict(module.named_parameters())}
+    found |= {f"gradient of {name}": x.grad for name, x in named.items() if x.grad is not None}
+    return found | dict(module.named_buffers())

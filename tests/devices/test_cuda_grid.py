@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 import torch
@@ -29,30 +29,11 @@ ONE_OF_MANY = {
 """Operations that have more than one right result, and are only run."""
 
 
-def results(module: nn.Module, inputs: Sequence[Tensor], device: str) -> dict[str, Tensor]:
-    """Outputs, gradients of a random linear function of them, and buffers."""
-    leaves = [x.detach().to(device).requires_grad_(x.is_floating_point()) for x in inputs]
-    outputs = modules.flat(module(*leaves))
-    found = {f"output {i}": y for i, y in enumerate(outputs)}
-    draw = torch.Generator().manual_seed(1)
-    total: Any = 0.0
-    for y in outputs:
-        weight = torch.randn(y.shape, generator=draw).to(device)
-        if y.requires_grad:
-            real = y.real if y.is_complex() else y
-            total = total + (real.float() * weight).sum() / max(y.numel(), 1) ** 0.5
-    if isinstance(total, Tensor) and total.requires_grad:
-        total.backward()
-    named = {**{f"input {i}": x for i, x in enumerate(leaves)}, **dict(module.named_parameters())}
-    found |= {f"gradient of {name}": x.grad for name, x in named.items() if x.grad is not None}
-    return found | dict(module.named_buffers())
-
-
 def compare(module: nn.Module, inputs: Sequence[Tensor], training: bool, alike: bool = True) -> None:
     """Assert that a copy of the module on the GPU computes the same; with `alike` False, tensors of the same types."""
     moved = copy.deepcopy(module).to(cuda.NAME).train(training)
-    expected = results(module.train(training), inputs, "cpu")
-    found = results(moved, inputs, cuda.NAME)
+    expected = modules.results(module.train(training), inputs, "cpu")
+    found = modules.results(moved, inputs, cuda.NAME)
     assert found.keys() == expected.keys()
     for what, y in found.items():
         assert y.device.type == cuda.NAME, f"{what} is on {y.device}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
@@ -11,6 +12,7 @@ import keras
 import numpy as np
 import torch
 from keras.src.applications import convnext, inception_resnet_v2
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from spec_compiler.specs import registry
 from spec_compiler.specs.base import LayerSpec
@@ -140,9 +142,26 @@ def average_pool(inputs: Any, pool_size: Any, strides: Any, padding: str, data_f
 _torch_average_pool = keras.src.backend.nn.average_pool
 
 
+def dot_product_attention(*args: Any, **kwargs: Any) -> Any:
+    """Keras's, step by step, with the gradients that it has in TensorFlow and JAX.
+
+    Those of torch's fused kernels are too large in a row that is masked whole, as many times as there are values.
+    """
+    with sdpa_kernel(SDPBackend.MATH):
+        return _torch_attention(*args, **kwargs)
+
+
+_torch_attention = keras.src.backend.nn.dot_product_attention
+
+
+def exact_attention() -> AbstractContextManager[Any]:
+    """Have Keras compute attention so."""
+    return mock.patch.object(keras.src.backend.nn, "dot_product_attention", dot_product_attention)
+
+
 def run(model: keras.Model, inputs: list[torch.Tensor], training: bool) -> Any:
     """The model's outputs."""
-    with mock.patch.object(keras.src.backend.nn, "average_pool", average_pool):
+    with mock.patch.object(keras.src.backend.nn, "average_pool", average_pool), exact_attention():
         return model(inputs, training=training)
 
 
