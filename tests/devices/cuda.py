@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -28,14 +28,17 @@ def in_full_precision() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = allowed
 
 
-def assert_close(found: Tensor, expected: Tensor, what: str) -> None:
-    """Assert that a tensor of the GPU is one of the CPU: sums are taken in another order, so float32 keeps 4 of 7 digits."""
+def assert_close(found: Tensor, expected: Tensor, what: str, through: Iterable[Tensor] = ()) -> None:
+    """Assert that a tensor of the GPU is one of the CPU: sums are taken in another order, so float32 keeps 4 of 7 digits.
+
+    What came `through` tensors of half the precision is as exact as these.
+    """
     assert found.shape == expected.shape and found.dtype == expected.dtype, f"{what}: {found.shape}, {found.dtype}"
     found, expected = found.detach().cpu(), expected.detach()
     scale = (
         float(expected.abs().nan_to_num(0, 0, 0).max()) if expected.numel() and expected.dtype != torch.bool else 0.0
     )
-    tolerance = HALF.get(expected.dtype, 1e-4)
+    tolerance = max(HALF.get(x.dtype, 1e-4) for x in (expected, *through))
     torch.testing.assert_close(
         found, expected, rtol=tolerance, atol=tolerance * max(scale, 0.1), equal_nan=True, msg=lambda m: f"{what}: {m}"
     )

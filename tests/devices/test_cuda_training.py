@@ -12,8 +12,10 @@ import torch
 
 from spec_compiler import Input, layers, load_model, set_random_seed
 from spec_compiler.models import Model, Sequential
+from spec_compiler.nn.attention import masked_attention
 from spec_compiler.specs.authoring import clear_names
 from tests.devices import cuda
+from tests.devices.test_cuda_kernels import masked
 
 pytestmark = [cuda.needs_cuda, pytest.mark.filterwarnings("error::UserWarning:spec_compiler")]
 
@@ -247,3 +249,10 @@ def test_compiled_modules_train(make: Callable[..., Model]) -> None:
         model.module.to(cuda.NAME)
         losses.append(model.fit(x, y, batch_size=BATCH, shuffle=False, epochs=2, verbose=0).history["loss"])
     close(losses[1], losses[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_compiled_attention_has_right_gradients_in_rows_masked_whole(dtype: torch.dtype) -> None:
+    expected = masked(dtype, "cpu")
+    for what, y in masked(dtype, cuda.NAME, torch.compile(masked_attention, fullgraph=True)).items():
+        cuda.assert_close(y, expected[what].to(dtype), what)
