@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.export import Dim
 
 from spec_compiler.ir import Value
+from spec_compiler.runtime.step import device_of
 from spec_compiler.writing import write_atomically
 
 if TYPE_CHECKING:
@@ -29,9 +30,10 @@ def export(model: Model, filepath: str | Path, format: str = "torch") -> None:
     if format != "torch" or path.suffix != ".pt2":
         raise ValueError(f"format='torch' and a path that ends in .pt2 are what there is, got {format!r} and '{path}'")
     module = model.module.eval()
-    inputs = tuple(_example(value) for value in model.graph.inputs)
+    inputs = tuple(_example(value, device_of(module)) for value in model.graph.inputs)
     shapes = tuple({axis: Dim.AUTO for axis, size in enumerate(_shape(v)) if size is None} for v in model.graph.inputs)
-    program = torch.export.export(module, inputs, dynamic_shapes=shapes)
+    with torch.no_grad():  # what is for gradients alone is left out
+        program = torch.export.export(module, inputs, dynamic_shapes=shapes)
     written = io.BytesIO()
     torch.export.save(program, written)
     write_atomically(path, written.getvalue())
@@ -41,7 +43,7 @@ def _shape(value: Value) -> tuple[int | None, ...]:
     return value.shape or (None,)
 
 
-def _example(value: Value) -> Tensor:
+def _example(value: Value, device: torch.device | None) -> Tensor:
     open_sizes = (_BATCH, *[_LENGTH] * len(_shape(value)))
     sizes = [size or open_size for size, open_size in zip(_shape(value), open_sizes, strict=False)]
-    return torch.zeros(sizes, dtype=getattr(torch, value.dtype))
+    return torch.zeros(sizes, dtype=getattr(torch, value.dtype), device=device)

@@ -213,6 +213,18 @@ def test_weights_are_read_and_set_after_a_move(make: Callable[..., Model], tmp_p
     close(fresh.predict(x), expected, 1e-6)
 
 
+@pytest.mark.parametrize("make", [mlp, cnn, transformer])
+def test_exports_run_on_the_gpu(make: Callable[..., Model], tmp_path: Path) -> None:
+    model = made(make)
+    model.module.to(cuda.NAME)
+    model.export(tmp_path / "model.pt2")
+    x, _ = data(model)
+    program = torch.export.load(tmp_path / "model.pt2").module()
+    with torch.no_grad():
+        found = program(torch.as_tensor(x, device=cuda.NAME))
+    close(found.cpu().numpy(), model.predict(x), 1e-4)
+
+
 @pytest.mark.parametrize("layer", [layers.LSTM, layers.GRU, layers.SimpleRNN])
 def test_states_may_be_parts_of_other_tensors(layer: Any) -> None:
     x = Input((5, 4))

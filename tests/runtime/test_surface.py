@@ -74,6 +74,17 @@ def test_exported_file_computes_the_same_in_batches_of_any_size(tmp_path, capsys
             torch.testing.assert_close(found, expected)
 
 
+def test_exported_attention_is_torch_s_kernel(tmp_path):
+    ids = Input((6,), dtype="int64")
+    x = layers.Embedding(9, 8, mask_zero=True)(ids)
+    model = Model(ids, layers.MultiHeadAttention(2, 4)(x, x))
+    model.export(tmp_path / "model.pt2")
+    program = torch.export.load(tmp_path / "model.pt2")
+    assert "scaled_dot_product_attention" in str(program.graph)
+    given = torch.tensor([[1, 2, 3, 0, 0, 0], [4, 5, 6, 7, 8, 0], [0] * 6])
+    torch.testing.assert_close(program.module()(given), model.module(given))
+
+
 @pytest.mark.parametrize(("path", "format"), [("m.onnx", "onnx"), ("m", "tf_saved_model"), ("m.txt", "torch")])
 def test_other_exports_are_refused(tmp_path, path, format):
     model = Sequential([Input((4,)), layers.Dense(1)])
