@@ -36,11 +36,27 @@ def masked_attention(
     """`softmax(query @ keyᵀ * scale + mask) @ value`, with a fraction of the softmax dropped.
 
     torch's fused kernels go back from the logarithm of the softmax's sum. It is lost beside the large numbers of a row
-    that attends to nothing, whose gradients are then as many times too large as there are values.
+    that attends to nothing, whose gradients are then as many times too large as there are values. Such a row takes the
+    mean of all values, and is computed apart; where some are dropped, everything is, step by step.
     """
-    if mask.dtype is torch.bool or not torch.is_grad_enabled():
-        return F.scaled_dot_product_attention(query, key, value, mask, dropout_p, scale=scale, enable_gqa=enable_gqa)
-    return explicit_attention(query, key, value, mask, dropout_p, scale, enable_gqa)
+    exact = mask.dtype is torch.bool or not torch.is_grad_enabled()
+    if dropout_p and not exact:
+        return explicit_attention(query, key, value, mask, dropout_p, scale, enable_gqa)
+    y = F.scaled_dot_product_attention(query, key, value, mask, dropout_p, scale=scale, enable_gqa=enable_gqa)
+    if exact:
+        return y
+    if enable_gqa:
+        key, value = (x.repeat_interleave(query.size(-3) // x.size(-3), -3) for x in (key, value))
+    # Beside the least of float16 scores still count, as the kernels compute in float32.
+    nothing = mask.amax(-1, keepdim=True) < -1e30
+    return torch.where(nothing, mean_attended(query, key, value, query.size(-1) ** -0.5 if scale is None else scale), y)
+
+
+def mean_attended(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """The mean of all values, with the gradients of a softmax of equal shares: query and key move those, too."""
+    mean = value.mean(-2, keepdim=True)
+    moved = query @ (key.transpose(-2, -1) @ (value - mean).detach() * (scale / value.size(-2)))
+    return mean + (moved - moved.detach())
 
 
 def explicit_attention(

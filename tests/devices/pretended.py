@@ -27,8 +27,6 @@ class PretendedCuda(TorchFunctionMode):
             average_pool(*args, **kwargs)
         elif func is F.batch_norm:
             batch_norm(*args, **kwargs)
-        elif func is F.scaled_dot_product_attention:
-            attention(*args, **kwargs)
         elif func in PRODUCTS:
             numbers = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)]
             refuse(any(not (x.is_floating_point() or x.is_complex()) for x in numbers), "products of whole numbers")
@@ -66,9 +64,3 @@ def batch_norm(
     """No gradients, or no normalization."""
     refuse((weight is None) != (bias is None), "a weight or a bias alone")
     refuse(x.dim() > 5, "more than five axes")
-
-
-def attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Any = None, *args: Any, **kwargs: Any) -> None:
-    """Too large gradients where all of a row is masked; on the CPU too."""
-    added = attn_mask is not None and attn_mask.dtype is not torch.bool
-    refuse(added and torch.is_grad_enabled(), "an added mask")
