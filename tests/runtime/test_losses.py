@@ -372,40 +372,6 @@ def test_labels_beyond_the_classes_are_refused(label, weighted):
         CompiledLoss(SPARSE)([torch.tensor([1, label])], [torch.ones(2, 4)], [torch.ones(2)] if weighted else None)
 
 
-@pytest.mark.parametrize("target", [3.0, -1.0, float("nan")])
-@pytest.mark.parametrize("loss", ["binary_crossentropy", "binary_focal_crossentropy"])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_targets_that_are_no_shares_are_refused(target, loss, weighted):
-    with pytest.raises(SpecError, match="all elements of target should be between 0 and 1"):
-        weights = [torch.ones(2)] if weighted else None
-        CompiledLoss(loss)([torch.tensor([[1.0], [target]])], [torch.full((2, 1), 0.5)], weights)
-
-
-@pytest.mark.parametrize("loss", ["binary_crossentropy", "categorical_crossentropy", SPARSE, "mse"])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_predictions_that_are_not_numbers_make_the_loss_none(loss, weighted):
-    """Keras on torch raises for the first; elsewhere, and for all others, the loss is not a number either."""
-    y_pred = torch.tensor([[0.5], [float("nan")]], requires_grad=True)
-    weights = [torch.ones(2)] if weighted else None
-    total, _ = CompiledLoss(loss)([torch.zeros(2) if loss == SPARSE else torch.ones(2, 1)], [y_pred], weights)
-    assert total.isnan()
-    total.backward()
-
-
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_binary_crossentropy_where_torch_has_it_not_is_the_same(smoothing):
-    """Beside a prediction that is not a number, and on a GPU, it goes another way."""
-    y_true, y_pred = (
-        torch.tensor([[1.0], [0.0], [1.0], [0.0], [0.3]]),
-        torch.tensor([[1.0], [1.0], [0.0], [0.0], [0.9]]),
-    )
-    loss = loss_function(losses.BinaryCrossentropy(label_smoothing=smoothing, reduction=None))
-    expected = keras.losses.BinaryCrossentropy(label_smoothing=smoothing, reduction=None)(y_true, y_pred)
-    found = loss(torch.cat([y_true, torch.ones(1, 1)]), torch.cat([y_pred, torch.full((1, 1), float("nan"))]))
-    same(found[:-1], expected)
-    assert found[-1].isnan()
-
-
 @pytest.mark.parametrize("name", losses.__all__)
 def test_functions_stand_under_the_names_of_keras(name):
     function = getattr(public, keras.src.utils.naming.to_snake_case(name))
