@@ -300,12 +300,13 @@ class InnerCall(Call):
 
     def lower(self, x: Proxy) -> Proxy | tuple[Proxy, ...]:
         """The layer's outputs for `x`, in Keras's order of axes, in the inner layer's dtype."""
-        rank = len(self.shapes[0])
+        rank, kwargs = len(self.shapes[0]), self.kwargs
         if self.taken_dtype(self.node.inputs[0]) != self.node.inputs[0].dtype:
-            x = self.cast(x)
+            # So are the states to start from: the outer layer has brought all that it takes to one dtype.
+            x, kwargs = self.cast(x), {name: [self.cast(state) for state in states] for name, states in kwargs.items()}
         if self.channels_first:
             x = permuted(x, rank, to_keras=False)
-        result = lowering_of(type(self.node.layer))(self.node.layer, self, x, **self.kwargs)
+        result = lowering_of(type(self.node.layer))(self.node.layer, self, x, **kwargs)
         results = result if isinstance(result, tuple) else (result,)
         if not self.in_place:
             self.penalize(self.node.layer.output_regularizer, *results)

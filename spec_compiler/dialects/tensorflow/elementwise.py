@@ -241,9 +241,19 @@ def cast(to: Builder, x: Any, dtype: Any) -> Any:
     return to.op("Cast", x, dtype=known_dtype(dtype))
 
 
-@tf("dtypes.saturate_cast", writes="SaturateCast")
+@tf("dtypes.saturate_cast")
 def saturate_cast(to: Builder, value: Any, dtype: Any) -> Any:
     return to.op("SaturateCast", value, dtype=known_dtype(dtype))
+
+
+@writes("SaturateCast")
+def saturate_cast_in_keras2(to: Recorder, x: Any, *, dtype: Any) -> Any:
+    wanted = to.outputs[0].dtype
+    if to.dtype(x) == "bool":
+        return to.cast(x, wanted)
+    if wanted == "bool":
+        raise Refusal("TensorFlow knows no range of booleans")
+    return to.call("dtypes.saturate_cast", x, dtype=wanted)
 
 
 def known_dtype(dtype: Any) -> str:

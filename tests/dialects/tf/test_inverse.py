@@ -71,6 +71,20 @@ def assert_same(spec: Any, again: Any, tensors: list[torch.Tensor]) -> None:
             torch.testing.assert_close(b, a, rtol=1e-5, atol=1e-5, equal_nan=True)
 
 
+@pytest.mark.parametrize("given", ["bool", "int8", "float32"])
+@pytest.mark.parametrize("wanted", ["bool", "uint8", "float32"])
+def test_booleans_have_no_range_in_tensorflow(given: str, wanted: str) -> None:
+    x = Input((4,), dtype=given)
+    spec = trace(x, ops.saturate_cast(x, wanted), "model")
+    if wanted == "bool" and given != "bool":
+        with pytest.raises(SpecError, match="no range of booleans"):
+            to_json(spec, "keras2")
+        return
+    text = to_json(spec, "keras2")
+    assert ("saturate_cast" in text) == (given != "bool" and "bool" != wanted)
+    assert_same(spec, parse_spec(text), [torch.tensor([[0, 1, 0, 1]]).to(getattr(torch, given))])
+
+
 @pytest.mark.parametrize("seed", range(0, GRAPHS, 2))
 def test_graph_of_operations_comes_back_with_the_same_numbers(seed: int) -> None:
     model, tensors, _ = _run(seed)

@@ -129,6 +129,22 @@ def test_masked_steps_before_the_first_give_zeros_but_keep_the_states_given(make
     assert torch.equal(found[1][0], inputs[2][0])
 
 
+@pytest.mark.parametrize("inner", ["float32", "mixed_bfloat16", "float64"])
+@pytest.mark.parametrize("outer", ["float32", "mixed_bfloat16", "float64"])
+@pytest.mark.parametrize("cls, count", [(L.LSTM, 4), (L.GRU, 2), (L.SimpleRNN, 2)])
+def test_states_are_given_to_both_directions_in_their_own_dtype(
+    cls: type[keras.Layer], count: int, outer: str, inner: str
+) -> None:
+    x, start = keras.Input((5, 2)), [keras.Input((4,)) for _ in range(count)]
+    layer = L.Bidirectional(cls(4, return_sequences=True, return_state=True, dtype=inner), dtype=outer)
+    oracle = keras.Model([x, *start], layer(x, initial_state=start))
+    module, inputs = lowered(oracle), [torch.randn(3, 5, 2), *(torch.randn(3, 4) for _ in start)]
+    near = 0.05 if "bfloat16" in outer + inner else 1e-5
+    for a, b in zip(module(*inputs), oracle(inputs), strict=True):
+        assert a.dtype == b.dtype
+        torch.testing.assert_close(a, b.detach(), rtol=near, atol=near)
+
+
 def zeroed(model: keras.Model) -> None:
     """Reset a Keras model's states: its own reset_states() fails on stacked cells, and is no model's."""
     for layer in model._flatten_layers():
