@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from spec_compiler.nn.recurrent import Activation, kept
+from spec_compiler.nn.recurrent import Activation, kept, require_states
 
 
 class ConvLSTM(nn.Module):
@@ -41,6 +41,8 @@ class ConvLSTM(nn.Module):
         x_btg = gates_of(self.input, x_btc, kept(x_btc[:, :1], rates[0], 4))
         zeros = torch.zeros_like(x_btg[:, 0].chunk(4, dim=1)[0])
         h, c = states or [zeros, zeros]
+        for state in (h, c):
+            require_states(state, zeros.shape)
         y, outputs, keep = zeros, [], kept(h.unsqueeze(1), rates[1], 4)
         for t, x_bg in enumerate(x_btg.unbind(1)):
             h_bg = gates_of(self.recurrent, h.unsqueeze(1), keep).squeeze(1)

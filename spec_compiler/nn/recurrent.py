@@ -73,6 +73,20 @@ class OneLayer(nn.RNNBase):
         """The weights as the fused kernels take them."""
         return [*self.all_weights[0]]
 
+    def start(self, x_btf: Tensor, states: Sequence[Tensor] | None, count: int = 1) -> list[Tensor]:
+        """The states that a batch starts from, `count` of them: those given, or zeros.
+
+        Raises ValueError where the batch has other features, or the states are not one a sample: the kernels do not
+        look, and would read beyond them.
+        """
+        if x_btf.shape[-1] != self.input_size:
+            raise ValueError(f"expected steps of {self.input_size} features, got {tuple(x_btf.shape)}")
+        if not states:
+            return [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)] * count
+        for state in states:
+            require_states(state, (x_btf.shape[0], self.hidden_size))
+        return list(states)
+
 
 class LSTM(OneLayer):
     """Long short-term memory with one bias: the second that torch adds stays zero and is no parameter.
@@ -88,7 +102,7 @@ class LSTM(OneLayer):
     def forward(
         self, x_btf: Tensor, states: Sequence[Tensor] | None = None, past_bt: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        h, c = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)] * 2
+        h, c = self.start(x_btf, states, 2)
         weights = self.flat
         if past_bt is not None:
             shut, open_ = (weights[0].new_full((self.hidden_size, 1), gate) for gate in (-1e4, 1e4))
@@ -108,7 +122,7 @@ class GRU(OneLayer):
         super().__init__("GRU", input_size, hidden_size, bias=bias, batch_first=True)
 
     def forward(self, x_btf: Tensor, states: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        (h,) = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)]
+        (h,) = self.start(x_btf, states)
         y, h = torch.gru(
             x_btf,
             h.unsqueeze(0).contiguous(),
@@ -132,10 +146,16 @@ class SimpleRNN(OneLayer):
         single_bias(self)
 
     def forward(self, x_btf: Tensor, states: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        (h,) = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)]
+        (h,) = self.start(x_btf, states)
         run, train = (torch.rnn_tanh if self.nonlinearity == "tanh" else torch.rnn_relu), torch.is_grad_enabled()
         y, h = run(x_btf, h.unsqueeze(0).contiguous(), together(self.flat), self.bias, 1, 0.0, train, False, True)
         return y, h[0]
+
+
+def require_states(state: Tensor, shape: Sequence[int]) -> None:
+    """Raise ValueError where the states to start from are of another shape than the batch needs."""
+    if tuple(state.shape) != tuple(shape):
+        raise ValueError(f"the states to start from are of shape {tuple(state.shape)}, the batch needs {tuple(shape)}")
 
 
 def single_bias(rnn: OneLayer) -> None:
@@ -252,7 +272,7 @@ class LSTMLoop(LSTM):
     ) -> tuple[Tensor, Tensor, Tensor]:
         if self.fused and not self.training:
             return super().forward(x_btf, states, past_bt)
-        h, c = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)] * 2
+        h, c = self.start(x_btf, states, 2)
         rates = (self.input_dropout, self.recurrent_dropout) if self.training else (0.0, 0.0)
         x_btg = of_input(x_btf, self.weight_ih_l0, self.bias_ih_l0 if self.bias else None, rates[0], 4)
         keep = kept(h, rates[1], 4)
@@ -299,7 +319,7 @@ class GRULoop(GRU):
         usual = self.usual and not any(rates)
         if usual and self.reset_after:
             return super().forward(x_btf, states)
-        (h,) = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)]
+        (h,) = self.start(x_btf, states)
         bias = self.bias_ih_l0 if self.bias else None
         if usual and x_btf.is_cuda:
             return resetting_before(x_btf, h, self.weight_ih_l0, self.weight_hh_l0, bias)
@@ -342,7 +362,7 @@ class SimpleRNNLoop(SimpleRNN):
     def forward(self, x_btf: Tensor, states: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         if self.fused and not self.training:
             return super().forward(x_btf, states)
-        (h,) = states or [x_btf.new_zeros(x_btf.shape[0], self.hidden_size)]
+        (h,) = self.start(x_btf, states)
         x_btu = F.linear(x_btf, self.weight_ih_l0, self.bias_ih_l0 if self.bias else None)
         keep = kept(h, self.recurrent_dropout if self.training else 0.0, 1)
         weight, outputs = turned(self.weight_hh_l0, keep), []

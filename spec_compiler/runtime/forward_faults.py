@@ -43,8 +43,17 @@ def explained(error: Exception, graph: Graph, inputs: Sequence[Tensor]) -> Excep
         return SpecError([Diagnostic(DATA_MISMATCH, message) for message in beyond])
     given = ", ".join(f"'{value.name}' {tuple(x.shape)}" for value, x in zip(graph.inputs, inputs, strict=True))
     message = f"the model cannot compute with inputs of these shapes: {given}: "
-    faults = list(_of_shapes(graph, inputs)) or [(str(error), None)]
+    faults = list(_of_shapes(graph, inputs)) or [(str(error), _of_batch(graph, inputs))]
     return SpecError([Diagnostic(DATA_MISMATCH, message + fault, help=help) for fault, help in faults])
+
+
+def _of_batch(graph: Graph, inputs: Sequence[Tensor]) -> str | None:
+    """What helps where the model is stated for batches of another size."""
+    for value, x in zip(graph.inputs, inputs, strict=True):
+        if value.shape and value.shape[0] not in (None, len(x)):
+            n = value.shape[0]
+            return f"the model states batches of {n}: give `batch_size={n}`, and as many samples or a multiple of that"
+    return None
 
 
 def _of_shapes(graph: Graph, inputs: Sequence[Tensor]) -> Iterator[tuple[str, str | None]]:

@@ -1,16 +1,14 @@
 """Layers around a layer."""
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
 from spec_compiler.specs.base import LayerSpec, MaskRule
+from spec_compiler.specs.model import ModelSpec, all_inside
 from spec_compiler.specs.shapes import Shape, ShapeError, Shapes, require_min_rank, show
 from spec_compiler.specs.types import LayerField
 from spec_compiler.specs.variable import Variable
-
-if TYPE_CHECKING:
-    from spec_compiler.specs.model import ModelSpec
 
 MergeMode = Literal["sum", "mul", "concat", "ave"]
 
@@ -176,6 +174,10 @@ class TimeDistributed(LayerSpec):
             raise ValueError(f"expected a layer of one input, got {type(self.layer).__name__}")
         if self.layer.nested_model is not None and self.layer.nested_model is not self.layer:
             raise ValueError("a TimeDistributed model cannot be run at every step in its turn")
+        for layer in (self.layer, *all_inside(self.layer), *(self.nested_model.walk() if self.nested_model else ())):
+            if getattr(layer, "stateful", False):
+                # Keras takes one step after another.
+                raise ValueError(f"the states of '{layer.name}', which is stateful, would go from step to step")
         return self
 
     @property
@@ -187,7 +189,7 @@ class TimeDistributed(LayerSpec):
         return self.layer.steps_apart  # type: ignore[no-any-return]
 
     @property
-    def nested_model(self) -> "ModelSpec | None":
+    def nested_model(self) -> ModelSpec | None:
         return self.layer.nested_model  # type: ignore[no-any-return]
 
     def folded(self, x: Shape) -> Shape:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from spec_compiler import callbacks
-from spec_compiler.diagnostics import Reporter
+from spec_compiler import Input, callbacks, layers
+from spec_compiler.diagnostics import Reporter, SpecError
 from spec_compiler.lowering.lower import assign, build, parameters_of, weights
 from spec_compiler.lowering.to_fx import lower_graph
-from spec_compiler.models import model_from_json
+from spec_compiler.models import Model, model_from_json
 from spec_compiler.nn.recurrent import States
 from spec_compiler.passes import check
 from tests.layers.check import assert_close, read_model
@@ -143,6 +143,31 @@ def test_states_are_given_to_both_directions_in_their_own_dtype(
     for a, b in zip(module(*inputs), oracle(inputs), strict=True):
         assert a.dtype == b.dtype
         torch.testing.assert_close(a, b.detach(), rtol=near, atol=near)
+
+
+@pytest.mark.parametrize("cls", [layers.LSTM, layers.GRU, layers.SimpleRNN])
+@pytest.mark.parametrize("arguments", [{}, {"activation": "relu"}, {"reset_after": False}])
+def test_states_of_another_batch_are_refused(cls: Any, arguments: dict[str, Any]) -> None:
+    """torch's kernel for the CPU would read beyond an LSTM's."""
+    if "reset_after" in arguments and cls is not layers.GRU:
+        return
+    x = Input(batch_shape=(2, 5, 4))
+    stateful = Model(x, cls(3, stateful=True, **arguments)(x))
+    for batch in (1, 3):
+        with pytest.raises(
+            ValueError, match=rf"states to start from are of shape \(2, 3\), the batch needs \({batch}, 3\)"
+        ):
+            stateful.module(torch.randn(batch, 5, 4))
+        with pytest.raises(SpecError, match="give `batch_size=2`, and as many samples or a multiple"):
+            stateful.predict(np.ones((batch, 5, 4)), verbose=0)
+    assert stateful.predict(np.ones((4, 5, 4)), batch_size=2, verbose=0).shape == (4, 3)
+    y, start = Input((5, 4)), [Input((3,)) for _ in range(2 if cls is layers.LSTM else 1)]
+    module = Model([y, *start], cls(3, **arguments)(y, initial_state=start)).module
+    for shape in ((1, 3), (4, 3), (2, 4)):
+        with pytest.raises(ValueError, match=r"the batch needs \(2, 3\)"):
+            module(torch.randn(2, 5, 4), *(torch.randn(shape) for _ in start))
+    with pytest.raises(ValueError, match="expected steps of 4 features"):
+        module(torch.randn(2, 5, 3), *(torch.randn(2, 3) for _ in start))
 
 
 def zeroed(model: keras.Model) -> None:

@@ -282,3 +282,21 @@ def test_keras_2_takes_all_steps_as_one_batch(kind: str) -> None:
         y.reshape(-1, 4), (flat - flat.mean(0)) / np.sqrt(flat.var(0) + 1e-3), rtol=1e-4, atol=1e-5
     )
     np.testing.assert_allclose(model.get_weights()[2], flat.mean(0) / 2, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "inner", ["LSTM: {units: 2, stateful: true}", "Bidirectional: {layer: {GRU: {units: 2, stateful: true}}}"]
+)
+@pytest.mark.parametrize("as_model", [False, True])
+def test_states_that_would_go_from_step_to_step_are_refused(inner: str, as_model: bool) -> None:
+    """As they do in Keras, which takes one step after another."""
+    models = (
+        f"models: {{m: {{inputs: {{a: {{shape: [5, 4], batch_size: 2}}}}, layers: [{{{inner}}}]}}}}\n"
+        if as_model
+        else ""
+    )
+    layer = "m" if as_model else f"{{{inner}}}"
+    text = (
+        f"{models}inputs: {{x: {{shape: [3, 5, 4], batch_size: 2}}}}\nlayers: [{{TimeDistributed: {{layer: {layer}}}}}]"
+    )
+    assert "which is stateful, would go from step to step [SC" in str(validate_text(text))
