@@ -14,7 +14,8 @@ from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.recurrent import activations_of, gate_rate, opened, several, steps_mask
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
-from spec_compiler.nn import conv_lstm as nn_conv_lstm
+from spec_compiler.nn import activations as nn_activations
+from spec_compiler.nn import recurrent as nn_recurrent
 from spec_compiler.nn.activations import sparsemax
 from spec_compiler.specs.layers.conv import effective_dilation
 from spec_compiler.specs.layers.conv_lstm import ConvLSTM
@@ -64,7 +65,7 @@ def _expression(layer: ConvLSTM, channels: int | None, padding: Any, dilation: t
         beyond = {name: _along_channels(function) for name, function in beyond.items()}
     rates = {name: (gate_rate(getattr(layer, name)), 0) for name in ("dropout", "recurrent_dropout")}
     return ModuleExpr(
-        nn_conv_lstm.ConvLSTM,
+        nn_recurrent.ConvLSTM,
         ModuleExpr(conv, channels, gates, size, **kwargs),
         ModuleExpr(conv, layer.filters, gates, size, padding="same", bias=False),
         **beyond,
@@ -74,7 +75,7 @@ def _expression(layer: ConvLSTM, channels: int | None, padding: Any, dilation: t
 
 def _along_channels(function: Any) -> Any:
     kind = function.cls if isinstance(function, ModuleExpr) else function
-    return ModuleExpr(nn_conv_lstm.AlongChannels, function) if kind in _ALONG_AN_AXIS else function
+    return ModuleExpr(nn_activations.AlongChannels, function) if kind in _ALONG_AN_AXIS else function
 
 
 def _rules(layer: ConvLSTM) -> list[Rule]:

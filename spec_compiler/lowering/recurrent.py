@@ -18,6 +18,7 @@ from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.nn import recurrent as nn_recurrent
+from spec_compiler.nn import steps as nn_steps
 from spec_compiler.specs.layers.recurrent import (
     BaseCell,
     ForgetBias,
@@ -187,7 +188,7 @@ def opened(
     if layer.stateful:
         shapes = layer.kept_shapes(call.shapes[0])
         states_in = getattr(torch, layer.compute_dtype)
-        kept = call.module(ModuleExpr(nn_recurrent.States, *shapes).to(states_in), name="states")
+        kept = call.module(ModuleExpr(nn_steps.States, *shapes).to(states_in), name="states")
         start = start or several(kept(), len(shapes))
     if layer.go_backwards:
         x = named(x.flip(1), "reversed_steps")
@@ -207,7 +208,7 @@ def over_steps(
     finals: list[Proxy] = []
     wanted = layer.return_state or layer.stateful
     if mask is not None:
-        compacted = several(call.function(nn_recurrent.compact, x, mask), 3)
+        compacted = several(call.function(nn_steps.compact, x, mask), 3)
         x, place, past = map(named, compacted, ("steps", "place", "past"))
         last = None
     for cell, run in zip(layer.cells, runs, strict=True):
@@ -216,15 +217,15 @@ def over_steps(
         if mask is not None:
             named(x, "steps")
         if mask is not None and wanted:
-            last = call.function(nn_recurrent.spread, x, place[:, -1:])[:, 0]
+            last = call.function(nn_steps.spread, x, place[:, -1:])[:, 0]
             final[0] = named(last if own is None else torch.where(place[:, -1:] >= 0, last, own[0]), "h")
         finals += final
     if mask is None:
         return x if layer.return_sequences else finals[-layer.cells[-1].states], finals
     if layer.return_sequences:
-        y = call.function(nn_recurrent.spread, x, place)
+        y = call.function(nn_steps.spread, x, place)
         return torch.where(mask.unsqueeze(-1), y, 0.0) if layer.zero_output_for_mask else y, finals
-    y = call.function(nn_recurrent.spread, x, place[:, -1:])[:, 0] if last is None else last
+    y = call.function(nn_steps.spread, x, place[:, -1:])[:, 0] if last is None else last
     return torch.where(mask[:, -1:], y, 0.0) if layer.zero_output_for_mask else y, finals
 
 

@@ -1,6 +1,8 @@
-"""Keras's activations that torch lacks."""
+"""Activations of Keras that torch lacks, and functions of the channels."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -54,3 +56,14 @@ class PiecewiseReLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         above = x if self.max_value is None else x.clamp(max=self.max_value)
         return torch.where(x > self.threshold, above, self.negative_slope * (x - self.threshold))
+
+
+class AlongChannels(nn.Module):
+    """A function along the last axis, applied along the channels of (batch, channels, *lengths)."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x.movedim(1, -1)).movedim(-1, 1)

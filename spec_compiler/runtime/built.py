@@ -16,7 +16,7 @@ from spec_compiler.lowering.initializers import initialize
 from spec_compiler.lowering.lower import assign, build, parameters_of, read
 from spec_compiler.lowering.lowered import LoweredGraph, LoweredLayer, held_alike, put
 from spec_compiler.lowering.weights import Rule
-from spec_compiler.nn.recurrent import States
+from spec_compiler.nn.steps import States
 from spec_compiler.runtime.forward_faults import untold
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.model import all_inside

@@ -157,7 +157,8 @@ def test_calls_in_a_row_take_linear_time() -> None:
         return time.process_time() - start
 
     seconds(100)
-    assert seconds(5_000) < 25 * seconds(500) + 0.1
+    # The better of two, for other work on the machine shows in them.
+    assert min(seconds(5_000), seconds(5_000)) < 25 * min(seconds(500), seconds(500)) + 0.1
 
 
 def test_models_that_call_each_other_twice_are_refused() -> None:

@@ -12,7 +12,7 @@ import torch
 from spec_compiler import Input, layers
 from spec_compiler.lowering.lower import lower
 from spec_compiler.models import Model
-from spec_compiler.nn.recurrent import States
+from spec_compiler.nn.steps import States
 from tests.layers.recurrent.test_states import assert_same, lowered
 
 RATE = 0.3

@@ -14,6 +14,7 @@ from spec_compiler import Input, layers
 from spec_compiler.lowering.lower import lower
 from spec_compiler.models import Model
 from spec_compiler.nn import recurrent
+from spec_compiler.nn.steps import States
 
 LSTM, GRU, SimpleRNN = layers.LSTM, layers.GRU, layers.SimpleRNN
 CLASSES = [LSTM, GRU, SimpleRNN]
@@ -123,12 +124,12 @@ def test_a_gpu_is_told_the_same(layers_of: dict[str, Any], masked: bool) -> None
     for name, make in layers_of.items():
         module, x = module_of(make(), 9, masked).eval(), torch.randn(2, 9, 3)
         x[0, 5:] = x[1, :2] = 0
-        for states in (m for m in module.modules() if isinstance(m, recurrent.States)):
+        for states in (m for m in module.modules() if isinstance(m, States)):
             states.reset_states()
         weights = {key: weight.detach() for key, weight in module.named_parameters()}
         with AsOnGpu():
             found = torch.func.functional_call(module, weights, (x,))
-        for states in (m for m in module.modules() if isinstance(m, recurrent.States)):
+        for states in (m for m in module.modules() if isinstance(m, States)):
             states.reset_states()
         torch.testing.assert_close(found, module(x), msg=lambda said, name=name: f"{name}: {said}")
 

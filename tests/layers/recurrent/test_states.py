@@ -15,7 +15,7 @@ from spec_compiler.diagnostics import Reporter, SpecError
 from spec_compiler.lowering.lower import assign, build, parameters_of, weights
 from spec_compiler.lowering.to_fx import lower_graph
 from spec_compiler.models import Model, model_from_json
-from spec_compiler.nn.recurrent import States
+from spec_compiler.nn.steps import States
 from spec_compiler.passes import check
 from tests.layers.check import assert_close, read_model
 

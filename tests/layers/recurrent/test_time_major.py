@@ -22,7 +22,7 @@ from spec_compiler.loading import parse_spec, validate
 from spec_compiler.lowering.lower import assign, build, parameters_of, weights
 from spec_compiler.lowering.names import class_name
 from spec_compiler.lowering.to_fx import lower_graph
-from spec_compiler.nn.recurrent import States
+from spec_compiler.nn.steps import States
 from spec_compiler.passes import check
 from tests.layers.check import _said, assert_close
 
