@@ -155,6 +155,7 @@ OF_DATA = (
     "q values must be in the range",
     "is out of bounds for",
     "while checking arguments for ctc_loss",
+    "input tensor should not contain infs or NaNs",
 )
 
 
