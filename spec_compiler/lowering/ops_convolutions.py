@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch.nn import functional as F
 
 from spec_compiler.lowering.call import permuted
 from spec_compiler.lowering.conv import compact, kernel_axes, padded
 from spec_compiler.lowering.expressions import differing
-from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering
+from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype
 from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowering_of
 from spec_compiler.specs.layers.conv import effective_dilation
@@ -22,7 +23,12 @@ CONV_TRANSPOSE: dict[int, Any] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 
 
 def _pooled(op: OpCall, name: str, inputs: Proxy, **settings: Any) -> Any:
     layer = pooling_layer(name, op.rank(inputs), settings)
-    return lowering_of(type(layer))(layer, op.call, inputs)
+    lower = lowering_of(type(layer))
+    if name == "MaxPool" and op.dtype in ("int8", "uint8", "int16"):
+        # torch counts the places of channels that are last in the numbers' own dtype.
+        y: Any = lower(layer, op.call, inputs.to(torch.int32))
+        return y.to(torch_dtype(op.dtype))
+    return lower(layer, op.call, inputs)
 
 
 lower_each({name: name for name in ("MaxPool", "AveragePool", "AdaptiveMaxPool", "AdaptiveAveragePool")}, _pooled)

@@ -148,3 +148,15 @@ def test_what_a_trained_layer_gives_accumulates_in_whole_numbers(name: str, dtyp
     found = module(numbers)
     assert found.dtype == expected.dtype
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32"])
+@pytest.mark.parametrize("shape", [(17, 16, 2), (7, 7, 7, 2)])
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_maxima_of_more_places_than_the_dtype_counts(dtype: str, shape: tuple[int, ...], padding: str) -> None:
+    y = ops.max_pool(x := Input(shape, dtype=dtype), 2, padding=padding)
+    given = torch.randint(0, 100, (2, *shape)).to(getattr(torch, dtype))
+    found = lower(trace(x, y, "model"))(given)
+    assert found.dtype == given.dtype
+    expected = lower(trace(x := Input(shape), ops.max_pool(x, 2, padding=padding), "floats"))(given.float())
+    assert torch.equal(found.float(), expected)
