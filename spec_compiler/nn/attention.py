@@ -39,17 +39,19 @@ def masked_attention(
     that attends to nothing, whose gradients are then as many times too large as there are values. Such a row takes the
     mean of all values, and is computed apart; where some are dropped, everything is, step by step.
     """
-    exact = mask.dtype is torch.bool or not torch.is_grad_enabled()
-    if dropout_p and not exact:
-        return explicit_attention(query, key, value, mask, dropout_p, scale, enable_gqa)
-    y = F.scaled_dot_product_attention(query, key, value, mask, dropout_p, scale=scale, enable_gqa=enable_gqa)
-    if exact:
-        return y
+    if mask.dtype is torch.bool or not torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(query, key, value, mask, dropout_p, scale=scale, enable_gqa=enable_gqa)
+    scale = query.size(-1) ** -0.5 if scale is None else scale
     if enable_gqa:
         key, value = (x.repeat_interleave(query.size(-3) // x.size(-3), -3) for x in (key, value))
+    if dropout_p:
+        # In float32 at least, as in torch's kernels.
+        scores = (query * scale @ key.transpose(-2, -1)).to(torch.promote_types(query.dtype, torch.float32))
+        return F.dropout(F.softmax(scores + mask, dim=-1).to(value.dtype), dropout_p) @ value
+    y = F.scaled_dot_product_attention(query, key, value, mask, scale=scale)
     # Beside the least of float16 scores still count, as the kernels compute in float32.
     nothing = mask.amax(-1, keepdim=True) < -1e30
-    return torch.where(nothing, mean_attended(query, key, value, query.size(-1) ** -0.5 if scale is None else scale), y)
+    return torch.where(nothing, mean_attended(query, key, value, scale), y)
 
 
 def mean_attended(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
@@ -57,24 +59,6 @@ def mean_attended(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Te
     mean = value.mean(-2, keepdim=True)
     moved = query @ (key.transpose(-2, -1) @ (value - mean).detach() * (scale / value.size(-2)))
     return mean + (moved - moved.detach())
-
-
-def explicit_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor,
-    dropout_p: float = 0.0,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Tensor:
-    """What `masked_attention` computes, step by step; the softmax in float32 at least, as in torch's kernels."""
-    if enable_gqa:
-        repeats = query.size(-3) // key.size(-3)
-        key, value = key.repeat_interleave(repeats, -3), value.repeat_interleave(repeats, -3)
-    scores = (query * (query.size(-1) ** -0.5 if scale is None else scale)) @ key.transpose(-2, -1)
-    weights = F.softmax(scores.to(torch.promote_types(scores.dtype, torch.float32)) + mask, dim=-1)
-    return F.dropout(weights.to(value.dtype), dropout_p) @ value
 
 
 class DotProductAttention(nn.Module):

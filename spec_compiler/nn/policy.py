@@ -12,7 +12,8 @@ from torch.func import functional_call
 class Mixed(nn.Module):
     """A module that computes in `dtype`: its weights, kept in their own, are cast in each call.
 
-    They are copies where `dtype` is their own, too: another module may change them before the backward pass. Buffers that the call changes keep their data type too.
+    They are copies where `dtype` is their own, too: another module may change them before the backward pass. Buffers
+    that the call changes keep their data type too.
     """
 
     def __init__(self, module: nn.Module, dtype: torch.dtype) -> None:

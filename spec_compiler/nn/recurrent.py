@@ -84,17 +84,8 @@ class GRU(OneLayer):
 
     def forward(self, x_btf: Tensor, states: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         (h,) = self.start(x_btf, states)
-        y, h = torch.gru(
-            x_btf,
-            h.unsqueeze(0).contiguous(),
-            together(self.flat),
-            self.bias,
-            1,
-            0.0,
-            torch.is_grad_enabled(),
-            False,
-            True,
-        )
+        start, train = h.unsqueeze(0).contiguous(), torch.is_grad_enabled()
+        y, h = torch.gru(x_btf, start, together(self.flat), self.bias, 1, 0.0, train, False, True)
         return y, h[0]
 
 
