@@ -43,7 +43,7 @@ def read_untrained(found: Detected, reporter: Reporter) -> ModelSpec | None:
     before = reporter.error_count
     rules = RULES[found.dialect]
     if found.dialect in ("keras0", "keras1"):
-        rules = (keras1.unstated_order(found.data), *rules)
+        rules = (keras1.of_file(found.data, found.origin.keras_version), *rules)
     old = found.dialect != "keras3" or masks.says_keras2(found.data)
     reader = LayerReader(rules, reporter, inline=found.dialect == "keras0", keras2_masks=old)
     item = reader.item(found.data, found.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spec_compiler.dialects.arguments import ANY, Rules
+from spec_compiler.dialects.keras1_kernels import early_sequence
 from spec_compiler.dialects.known import words
 
 # Theano's order of axes was the only one, then the default.
@@ -20,5 +21,6 @@ RULES = Rules(
         "MaxPooling2D": {"ignore_border": (True,)},
         "AveragePooling2D": {"ignore_border": (True,)},
     },
+    steps={"Convolution1D": early_sequence},
     absent=dict.fromkeys(words("Convolution2D MaxPooling2D AveragePooling2D ZeroPadding2D UpSampling2D"), _THEANO),
 )

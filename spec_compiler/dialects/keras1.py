@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spec_compiler.diagnostics import show
+from spec_compiler.dialects import keras1_kernels as kernels
 from spec_compiler.dialects.arguments import ANY, Arguments, Rules
 from spec_compiler.dialects.known import words
 
@@ -24,7 +25,7 @@ _SIDES = {
 _ORDERED = words(
     """
     UpSampling2D UpSampling3D ZeroPadding2D ZeroPadding3D Cropping2D Cropping3D MaxPooling2D MaxPooling3D
-    AveragePooling2D AveragePooling3D
+    AveragePooling2D AveragePooling3D SpatialDropout2D SpatialDropout3D
     """
 )
 
@@ -45,8 +46,15 @@ def _kernel_size(args: Arguments) -> None:
         args.put("kernel_size", [args.values.pop(side) for side in sides], sides[0])
 
 
+def _convolution(args: Arguments) -> None:
+    if args.class_name in _SIDES:
+        _kernel_size(args)
+    kernels.convolution(args)
+
+
 def _separable(args: Arguments) -> None:
     _kernel_size(args)
+    kernels.separable(args)
     if "kernel_initializer" in args.values:
         start = args.values.pop("kernel_initializer")
         args.put("depthwise_initializer", start, "kernel_initializer")
@@ -55,6 +63,7 @@ def _separable(args: Arguments) -> None:
 
 def _transposed(args: Arguments) -> None:
     _kernel_size(args)
+    kernels.transposed(args)
     if "output_shape" in args.values and _has_the_usual_size(args.values):
         args.drop("output_shape")
     elif "output_shape" in args.values:
@@ -93,9 +102,19 @@ def _forget_bias(args: Arguments) -> None:
             args.refuse("forget_bias_init", f"forget_bias_init={show(start)} cannot be built, only 'one' and 'zero'")
 
 
-def _four_sides(args: Arguments) -> None:
-    # [top, bottom, left, right]
+_PADDED_SIDES = ("top_pad", "bottom_pad", "left_pad", "right_pad")
+
+
+def _two_sides(args: Arguments) -> None:
     padding = args.values.get("padding")
+    if isinstance(padding, dict) and padding.keys() <= set(_PADDED_SIDES[2:]):
+        args.values["padding"] = [padding.get(side, 0) for side in _PADDED_SIDES[2:]]
+
+
+def _four_sides(args: Arguments) -> None:
+    padding = args.values.get("padding")
+    if isinstance(padding, dict) and padding.keys() <= set(_PADDED_SIDES):
+        padding = [padding.get(side, 0) for side in _PADDED_SIDES]
     if isinstance(padding, (list, tuple)) and len(padding) == 4:
         args.values["padding"] = [list(padding[:2]), list(padding[2:])]
 
@@ -134,22 +153,33 @@ def _flat(axes: Any) -> Any:
     return axes
 
 
-def unstated_order(data: Any) -> Rules:
-    """What `dim_ordering` was where a layer does not say it: as in the rest of the model.
+def of_file(data: Any, version: str | None) -> Rules:
+    """What the layers of one file do not say themselves.
 
-    Early versions did not write it for layers that only pad or repeat, which went by the user's settings.
+    Those that only pad, repeat, pool or drop went by the user's settings in their order of axes, which early versions
+    did not write: it is that of the rest of the model, or Keras's default at the time.
     """
+    early = version is not None and version.startswith("1.0.")
+    order = _stated_order(data) or ("th" if early else None)
+    return Rules(
+        absent={name: {"dim_ordering": order} for name in _ORDERED} if order is not None else {},
+        steps={"Convolution1D": kernels.early_sequence} if early else {},
+    )
+
+
+def _stated_order(data: Any) -> str | None:
+    """The first `dim_ordering` that a layer states."""
     pending = [data]
     while pending:
         item = pending.pop()
         if isinstance(item, dict):
             order = item.get("dim_ordering")
             if order in ("th", "tf"):
-                return Rules(absent={name: {"dim_ordering": order} for name in _ORDERED})
+                return str(order)
             pending += item.values()
         elif isinstance(item, list):
             pending += item
-    return Rules()
+    return None
 
 
 def inline_object(value: dict[str, Any]) -> dict[str, Any] | None:
@@ -225,13 +255,15 @@ RULES = Rules(
     values={"data_format": {"th": "channels_first", "tf": "channels_last"}},
     steps={
         "Merge": merge,
-        "Conv2D": _kernel_size,
-        "Conv3D": _kernel_size,
+        "Conv1D": _convolution,
+        "Conv2D": _convolution,
+        "Conv3D": _convolution,
         "Conv2DTranspose": _transposed,
         "SeparableConv2D": _separable,
         "LSTM": _forget_bias,
         "ConvLSTM2D": _conv_lstm,
         "LocallyConnected2D": _kernel_size,
+        "ZeroPadding1D": _two_sides,
         "ZeroPadding2D": _four_sides,
     },
     objects={"MaxNorm": {"m": "max_value"}, "MinMaxNorm": {"low": "min_value", "high": "max_value"}},

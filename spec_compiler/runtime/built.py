@@ -215,8 +215,9 @@ def get_weights(held: list[Weight]) -> list[np.ndarray[Any, Any]]:
     return [as_numpy(weight.to_keras().detach().contiguous().clone()) for weight in held]
 
 
-def _known(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """`array`, one of the bfloat16 that Keras makes (ml_dtypes) as float32."""
+def _known(value: Any) -> np.ndarray[Any, Any]:
+    """An array that torch can take: not turned round in memory, and bfloat16 as Keras makes it (ml_dtypes) as float32."""
+    array = np.asarray(value, order="C")
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
@@ -228,7 +229,7 @@ def as_numpy(x: Tensor) -> np.ndarray[Any, Any]:
 @torch.no_grad()
 def set_weights(held: list[Weight], values: Sequence[Any], owner: str) -> None:
     """Copy `values` into the weights; SpecError, and nothing copied, when one does not fit."""
-    arrays = [torch.as_tensor(array) for array in _todays(held, [_known(np.asarray(value)) for value in values])]
+    arrays = [torch.as_tensor(array) for array in _todays(held, [_known(value) for value in values])]
     if len(arrays) != len(held):
         code = MISSING_WEIGHTS if len(arrays) < len(held) else UNEXPECTED_WEIGHTS
         raise SpecError([Diagnostic(code, f"{owner} has {len(held)} weights, got {len(arrays)} arrays")])
