@@ -70,7 +70,7 @@ class LayerReader:
             return None
         named = Named.of(data, name.strip())
         if self.inline:
-            return Item(named, {k: v for k, v in data.items() if k != "name"}, path, path, data)
+            return Item(named, self._inline_config(data), path, path, data)
         config = data.get("config", {})
         if not isinstance(config, (dict, list)):
             message = f"expected the layer's arguments, a mapping, got {show(config)}"
@@ -83,6 +83,16 @@ class LayerReader:
                 message = f"spaces around {show(name)} are ignored, here and in the rest of the file"
                 self.reporter.warn(TRIMMED_NAME, message, (*path, key))
         return Item(named, config, path, (*path, "config"), data)
+
+    def _inline_config(self, data: dict[str, Any]) -> dict[str, Any]:
+        """A layer's arguments without its class; its name where one was given, which stands in `custom_name`."""
+        config = {key: value for key, value in data.items() if key != "name"}
+        given = data.get("custom_name")
+        # All that were given none share that of their class, and nothing kept two from being given the same.
+        if isinstance(given, str) and given.strip() not in ("", data["name"].strip().lower(), *self.taken):
+            config["name"] = given
+            self.taken.add(given.strip())
+        return config
 
     def read(self, item: Item, name: str | None = None) -> LayerSpec | None:
         """The spec of a layer that is no model; None when a fault was reported. `name` overrides that of its config."""

@@ -21,6 +21,7 @@ from spec_compiler.runtime.forward_faults import untold
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.model import all_inside
 from spec_compiler.specs.variable import Variable
+from spec_compiler.weights import keras1
 from spec_compiler.weights.cudnn import from_cudnn, is_cudnn
 
 Modules = dict[str, ModuleExpr | LoweredGraph]
@@ -234,9 +235,9 @@ def set_weights(held: list[Weight], values: Sequence[Any], owner: str) -> None:
         code = MISSING_WEIGHTS if len(arrays) < len(held) else UNEXPECTED_WEIGHTS
         raise SpecError([Diagnostic(code, f"{owner} has {len(held)} weights, got {len(arrays)} arrays")])
     faults = [
-        Diagnostic(WEIGHT_SHAPE, f"weight {i} of {owner}, '{w.path}', is {w.variable.shape}, got {tuple(a.shape)}")
-        for i, (w, a) in enumerate(zip(held, arrays, strict=True))
-        if tuple(a.shape) != w.variable.shape
+        _misfit(i, weight, tuple(array.shape), owner)
+        for i, (weight, array) in enumerate(zip(held, arrays, strict=True))
+        if tuple(array.shape) != weight.variable.shape
     ]
     if faults:
         raise SpecError(faults)
@@ -244,11 +245,23 @@ def set_weights(held: list[Weight], values: Sequence[Any], owner: str) -> None:
         assign(weight.parameters, weight.rules, array)
 
 
+def _misfit(i: int, weight: Weight, given: tuple[int, ...], owner: str) -> Diagnostic:
+    shape = weight.variable.shape
+    message = f"weight {i} of {owner}, '{weight.path}', is {shape}, got {given}"
+    return Diagnostic(WEIGHT_SHAPE, message, help=keras1.advice(weight.variable.name, shape, given))
+
+
 def _todays(held: list[Weight], arrays: list[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
-    """The arrays, those that a CuDNN layer of Keras 2 gave in the layout of the layer that it is read as."""
+    """The arrays, those that a layer of older Keras gave in the layout of the layer that it is read as."""
     arrays = list(arrays)
-    for i in range(2, min(len(held), len(arrays))):
-        names = [weight.variable.name.rpartition("/")[2] for weight in held[i - 2 : i + 1]]
-        if names == ["kernel", "recurrent_kernel", "bias"] and is_cudnn(*arrays[i - 2 : i + 1]):
-            arrays[i - 2 : i + 1] = from_cudnn(*arrays[i - 2 : i + 1])
+    for i in range(2, len(held)):
+        names = [weight.variable.name.rpartition("/")[2] for weight in held[i - 2 : i + 2]]
+        if names[:3] == ["kernel", "recurrent_kernel", "bias"] and len(arrays) > i:
+            shapes = [weight.variable.shape for weight in held[i - 2 : i + 1]]
+            if is_cudnn(*arrays[i - 2 : i + 1]):
+                arrays[i - 2 : i + 1] = from_cudnn(*arrays[i - 2 : i + 1])
+            elif (whole := keras1.joined(shapes, arrays[i - 2 :])) is not None:
+                arrays[i - 2 :] = whole
+        elif (reordered := keras1.carry_last(names, arrays[i - 2 : i + 2])) is not None:
+            arrays[i - 2 : i + 2] = reordered
     return arrays
