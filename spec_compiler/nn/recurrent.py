@@ -276,6 +276,7 @@ class GRULoop(GRU):
         if usual and x_btf.is_cuda:
             return resetting_before(x_btf, h, self.weight_ih_l0, self.weight_hh_l0, bias)
         x_btg = of_input(x_btf, self.weight_ih_l0, bias, rates[0], 3)
+        h = h.to(x_btg.dtype)  # which autocast chooses, and `lerp` takes no two dtypes
         keep = kept(h, rates[1], 3)
         keep_rz, keep_n = (None, None) if keep is None else (keep[:2], keep[2:])
         both = 2 * self.hidden_size
@@ -290,7 +291,7 @@ class GRULoop(GRU):
                 new = torch.addcmul(n, r, *with_state(bias_n, h, weight_n, keep_n))
             else:
                 (new,) = with_state(n, r * h, weight_n, keep_n)
-            h = torch.addcmul(z * h, 1 - z, self.activation(new))
+            h = torch.lerp(self.activation(new), h, z)
             outputs.append(h)
         return torch.stack(outputs, dim=1), h
 
