@@ -67,6 +67,17 @@ class Lstm(nn.Module):
         return self.c(x[:, -1])
 
 
+class PackedLstm(Lstm):
+    """The same over the steps whose id is not 0, each sample's first ones, packed."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        lengths = (x != 0).sum(1).cpu()
+        x = nn.utils.rnn.pack_padded_sequence(self.ids(x), lengths, batch_first=True, enforce_sorted=False)
+        x, _ = self.a(x)
+        _, (h, _) = self.b(x)
+        return self.c(h[0])
+
+
 class OldGru(nn.Module):
     """Embedding, a GRU that resets before the matrix product, a softmax over ten classes; (batch, 50) of ids.
 
@@ -212,6 +223,7 @@ def lstm(keras: bool, device: str) -> dict[str, Callable[[], None]]:
     found = {"hand": by_hand(Lstm(), x, y, 64, F.cross_entropy, True)}
     found["fit"] = lambda: model.fit(x, y, batch_size=64, epochs=1, verbose=0)
     padded = torch.where(torch.arange(50, device=device) < torch.randint(10, 51, (1280, 1), device=device), x, 0)
+    found["hand with a mask"] = by_hand(PackedLstm(), padded, y, 64, F.cross_entropy, True)
     found["fit with a mask"] = lambda: masked.fit(padded, y, batch_size=64, epochs=1, verbose=0)
     if keras:
         import keras as k
