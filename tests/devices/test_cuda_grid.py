@@ -90,8 +90,7 @@ def compare_operation(case: calls.Case) -> None:
         except RuntimeError:
             return
         raise AssertionError("is no longer lacking")
-    # torch before 2.13 has no derivative of nextafter.
-    with torch.set_grad_enabled(case.gradient and case.op != "nextafter"):
+    with torch.set_grad_enabled(case.gradient):
         compare(module, inputs, False, alike=not one_of_many(case), rounded=case.op in ROUNDED)
 
 

@@ -62,6 +62,9 @@ class Case:
 
 _OWN = {f.name for f in fields(Case)} - {"id"}
 
+NO_DERIVATIVE = {"nextafter"} if torch.__version__ < "2.13" else set()
+"""Operations that this torch has no derivative of, and later ones have."""
+
 
 def load(path: Path) -> list[Case]:
     """The cases of a file, its lists of operations and its grids expanded."""
@@ -76,6 +79,8 @@ def load(path: Path) -> list[Case]:
                 f"{key}={value}".replace(" ", "") for key, value in {**point, **own}.items() if key != "op"
             )
             case = {**entry, **own, "kwargs": {**entry.get("kwargs", {}), **point}}
+            if case["op"] in NO_DERIVATIVE:
+                case["gradient"] = False
             found.append(Case(id=f"{path.stem}:{number}-{own['op']}({label})", **case))
     return found
 
