@@ -192,7 +192,8 @@ def turned(weight: Tensor, keep: Tensor | None) -> Tensor:
 def with_state(x: Tensor, h: Tensor, weight: Tensor, keep: Tensor | None) -> tuple[Tensor, ...]:
     """The gates of one step, `x + h @ weight`; where there is `keep`, each over `h` times its own factors."""
     if keep is None:
-        return torch.addmm(x, h, weight).chunk(weight.shape[1] // weight.shape[0], dim=-1)
+        gates, count = torch.addmm(x, h, weight), weight.shape[1] // weight.shape[0]
+        return (gates,) if count == 1 else gates.chunk(count, dim=-1)
     return torch.baddbmm(x, h * keep, weight).unbind()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -190,14 +191,32 @@ def test_a_loop_projects_the_input_of_all_steps_at_once(name: str) -> None:
     assert {shape for shape in taken if shape[-1] == 3} == {(2, 9, 3)}
 
 
+def nodes(layer: Any, steps: int) -> Counter[str]:
+    """What autograd records of the layer over `steps` steps: how often each kind of operation."""
+    x = Input(batch_shape=(2, steps, 3))
+    module = lower(Model(x, layer(x)).spec).train()
+    seen, todo = set(), [module(torch.randn(2, steps, 3)).grad_fn]
+    while todo:
+        node = todo.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            todo += [before for before, _ in node.next_functions]
+    return Counter(node.name().partition("Backward")[0] for node in seen)
+
+
 def test_the_gradient_of_a_loop_takes_time_in_the_number_of_steps() -> None:
     # An index a step would have every step's gradient be as long as the sequence.
-    x = Input(batch_shape=(2, 40, 3))
-    module = lower(Model(x, LSTM(4, activation="relu", return_sequences=True)(x)).spec).train()
-    seen, todo = set(), [module(torch.randn(2, 40, 3)).grad_fn]
-    while todo:
-        step = todo.pop()
-        if step is not None and step not in seen:
-            seen.add(step)
-            todo += [before for before, _ in step.next_functions]
-    assert not [step for step in seen if step.name().startswith("Select")]
+    assert "Select" not in nodes(LSTM(4, activation="relu", return_sequences=True), 40)
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: GRU(4, reset_after=False), {"Addmm": 2, "Split": 1, "Sigmoid": 2, "Mul": 1, "Tanh": 1, "Lerp": 1}),
+        (lambda: LSTM(4, activation="elu"), {"Addmm": 1, "Split": 1, "Sigmoid": 3, "Elu": 2, "Mul": 2, "Addcmul": 1}),
+        (lambda: SimpleRNN(4, activation="elu"), {"Addmm": 1, "Elu": 1}),
+    ],
+    ids=["GRU(reset_after=False)", "LSTM(elu)", "SimpleRNN(elu)"],
+)
+def test_a_step_of_a_loop_is_no_more_than_its_arithmetic(make: Any, expected: dict[str, int]) -> None:
+    assert nodes(make(), 8) - nodes(make(), 7) == expected
