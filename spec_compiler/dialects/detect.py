@@ -134,6 +134,8 @@ def _why(data: Any) -> str:
 
 def _version(data: dict[str, Any], around: list[dict[str, Any]]) -> str:
     """Keras's generation, by what more of the layers say; where none says anything, by the version stated."""
+    if data.get("class_name") == "Graph":
+        return "keras1"  # no other had it in this form
     marks = Counter(_marks(data))
     if marks["keras3"] > marks["before 3"]:
         return "keras3"

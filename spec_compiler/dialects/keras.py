@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spec_compiler.diagnostics import UNSUPPORTED, Reporter
+from spec_compiler.diagnostics import Reporter
 from spec_compiler.dialects import keras0, keras1, keras2, keras3, masks, tfjs
 from spec_compiler.dialects.detect import Detected
 from spec_compiler.dialects.frozen import freeze_within
@@ -33,9 +33,6 @@ def read(found: Detected, reporter: Reporter) -> ModelSpec | None:
 
 def read_untrained(found: Detected, reporter: Reporter) -> ModelSpec | None:
     """The model alone, without how it is trained and what wrote it; None when a fault was reported."""
-    if found.data.get("name") == "Graph" and "node_config" in found.data:
-        reporter.report(UNSUPPORTED, "Keras 0's Graph models cannot be read yet", found.path)
-        return None
     if found.dialect == "keras2":
         from spec_compiler.dialects.json_types import opened
 

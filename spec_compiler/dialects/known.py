@@ -10,7 +10,7 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-MODELS = words("Sequential Functional Model Container Network")
+MODELS = words("Sequential Functional Model Container Network Graph")
 """Classes that hold layers; all but Sequential hold a graph."""
 
 UNSAFE = {

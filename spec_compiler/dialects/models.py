@@ -17,7 +17,7 @@ from spec_compiler.dialects.operations import is_operation
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.faults import report_faults
 from spec_compiler.specs.layers.core import InputLayer
-from spec_compiler.specs.model import FunctionalSpec, ModelSpec, SequentialSpec
+from spec_compiler.specs.model import FunctionalSpec, ModelSpec, Ref, SequentialSpec
 
 MAX_DEPTH = 48
 """Models inside each other. Files nest two or three deep."""
@@ -39,7 +39,7 @@ def read_any(reader: LayerReader, item: Item, name: str | None = None) -> LayerS
 
 def read_model(reader: LayerReader, item: Item, name: str | None = None) -> ModelSpec | None:
     """The model that `item` states, called `name` or as its config says; None when a fault was reported."""
-    if sum(step == "layers" for step in item.path) > MAX_DEPTH:
+    if sum(step in ("layers", "nodes") for step in item.path) > MAX_DEPTH:
         reader.reporter.report(LIMIT_EXCEEDED, f"more than {MAX_DEPTH} models inside each other", item.path)
         return None
     if not is_model(item) or item.named.is_custom:
@@ -47,7 +47,8 @@ def read_model(reader: LayerReader, item: Item, name: str | None = None) -> Mode
         return None
     if classes.report_mismatch(item.named, item.path, reader.reporter):
         return None
-    return _sequential(reader, item, name) if item.named.own_name == "Sequential" else _functional(reader, item, name)
+    read = {"Sequential": _sequential, "Graph": _graph}.get(item.named.own_name, _functional)
+    return read(reader, item, name)
 
 
 def _sequential(reader: LayerReader, item: Item, name: str | None) -> ModelSpec | None:
@@ -127,6 +128,18 @@ def _functional(reader: LayerReader, item: Item, name: str | None) -> ModelSpec 
     if not _is_since_keras3(entries):
         spec.inputs, spec.outputs = _single(spec.inputs), _single(spec.outputs)
     return spec if not any(entry.kind == "operation" for entry in entries) or _translated(spec, reader) else None
+
+
+def _graph(reader: LayerReader, item: Item, name: str | None) -> ModelSpec | None:
+    from spec_compiler.dialects.keras0_graph import GraphReader
+
+    config = item.config
+    if not isinstance(config, dict):
+        reader.reporter.report(INVALID_VALUE, f"expected a graph, a mapping, got {show(config)}", item.config_path)
+        return None
+    spec = _model(reader, FunctionalSpec, item, config, name)
+    nodes: dict[str, Ref] = {}
+    return spec if spec is not None and GraphReader(reader, item, read_any, spec, nodes).read() else None
 
 
 def _translated(spec: FunctionalSpec, reader: LayerReader) -> bool:

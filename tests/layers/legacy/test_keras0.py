@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
+import pytest
+
 from spec_compiler import load_spec
+from spec_compiler.models import model_from_json
 
 
 def inline(name: str, **arguments: Any) -> dict[str, Any]:
@@ -27,3 +31,119 @@ def test_names_that_were_given_are_kept() -> None:
     assert [layer.name for layer in spec.layers] == names
     text = json.dumps({"name": "Sequential", "layers": layers})
     assert [layer.name for layer in load_spec(json.loads(text)).layers] == names
+
+
+def graph(
+    version: str | None, inputs: dict[str, list[int]], nodes: list[dict[str, Any]], outputs: list[dict[str, Any]]
+) -> str:
+    """A Graph as Keras 0.3 wrote it, or Keras 1.0, where a version is given, and be it "". An entry's `layer` is a class name and its arguments."""
+    ends = {"merge_mode": "concat", "concat_axis": -1, "dot_axes": -1}
+    stored, entries = {}, []
+    for node in nodes:
+        entry = {**ends, **node}
+        name, arguments = entry.pop("layer")
+        shared = entry.pop("shared", False)
+        if version is None:
+            layer = inline(name, custom_name=entry["name"], **arguments)
+            if shared:
+                layer = inline("Siamese", layer=layer, inputs=[], is_graph=True)
+        else:
+            layer = {"class_name": name, "config": {"name": "any", **arguments}}
+            if shared:
+                entry["layer"], layer = layer, {"class_name": "Merge", "config": {}, "shared": True}
+                entry.setdefault("outputs", [])
+        if not shared:
+            entry = {"input": None, "inputs": [], **entry}
+        elif version is None:
+            for i, head in enumerate(entry.pop("outputs", [])):
+                entries.append({"name": head, "inputs": [entry["name"]]})
+                stored[head] = inline("SiameseHead", head=i)
+        stored[entry["name"]] = layer
+        at = len(entries) - sum(one.get("inputs") == [entry["name"]] for one in entries)
+        entries.insert(at, entry)
+    body = {
+        "input_config": [{"name": name, "input_shape": shape, "dtype": "float"} for name, shape in inputs.items()],
+        "node_config": entries,
+        "output_config": [{"input": None, "inputs": [], **ends, **one} for one in outputs],
+        "nodes": stored,
+    }
+    if version is None:
+        return json.dumps({"name": "Graph", **body})
+    stated = {"keras_version": version} if version else {}
+    return json.dumps({"class_name": "Graph", "config": body, **stated})
+
+
+rng = np.random.default_rng(0)
+
+
+def dense(n: int, m: int) -> list[np.ndarray]:
+    return [rng.standard_normal(shape).astype("float32") for shape in ((n, m), (m,))]
+
+
+@pytest.mark.parametrize("version", [None, "1.0.8", ""])
+def test_graph(version: str | None) -> None:
+    nodes: list[dict[str, Any]] = [
+        {"name": "left", "input": "a", "layer": ("Dense", {"output_dim": 5, "activation": "tanh"})},
+        {"name": "right", "input": "b", "layer": ("Dense", {"output_dim": 5})},
+        {"name": "sum", "inputs": ["left", "right"], "merge_mode": "sum", "layer": ("Dense", {"output_dim": 2})},
+        {"name": "all", "inputs": ["right", "sum", "a"], "layer": ("Dense", {"output_dim": 6})},
+    ]
+    outputs: list[dict[str, Any]] = [
+        {"name": "one", "input": "sum"},
+        {"name": "many", "inputs": ["left", "right"], "merge_mode": "mul"},
+        {"name": "all", "input": "all"},
+    ]
+    model = model_from_json(graph(version, {"a": [4], "b": [3]}, nodes, outputs))
+    left, right, summed, joined = dense(4, 5), dense(3, 5), dense(5, 2), dense(11, 6)
+    # The order of the nodes, as in Keras 0's weights.
+    model.set_weights([*left, *right, *summed, *joined])
+    a, b = (rng.standard_normal((3, n)).astype("float32") for n in (4, 3))
+    at_left, at_right = np.tanh(a @ left[0] + left[1]), b @ right[0] + right[1]
+    at_sum = (at_left + at_right) @ summed[0] + summed[1]
+    at_all = np.concatenate([at_right, at_sum, a], axis=1) @ joined[0] + joined[1]
+    expected = [at_sum, at_left * at_right, at_all]
+    for found, one in zip(model.predict({"b": b, "a": a}, verbose=0), expected, strict=True):
+        np.testing.assert_allclose(found, one, rtol=1e-5, atol=1e-5)
+    assert model.output_names == ["one", "many", "all"]
+
+
+@pytest.mark.parametrize("version", [None, "1.0.8"])
+@pytest.mark.parametrize("merged", [True, False])
+def test_shared_nodes_of_a_graph(version: str | None, merged: bool) -> None:
+    shared: dict[str, Any] = {"name": "s", "inputs": ["a", "b"], "shared": True, "layer": ("Dense", {"output_dim": 3})}
+    shared |= {"merge_mode": "concat"} if merged else {"merge_mode": None, "outputs": ["sa", "sb"]}
+    last = {"input": "s"} if merged else {"inputs": ["sb", "sa"], "merge_mode": "concat"}
+    nodes = [shared, {"name": "d", "layer": ("Dense", {"output_dim": 2}), **last}]
+    model = model_from_json(graph(version, {"a": [4], "b": [4]}, nodes, [{"name": "o", "input": "d"}]))
+    first, second = dense(4, 3), dense(6, 2)
+    model.set_weights([*first, *second])
+    a, b = rng.standard_normal((2, 3, 4)).astype("float32")
+    ends = [x @ first[0] + first[1] for x in ((a, b) if merged else (b, a))]
+    expected = np.concatenate(ends, axis=1) @ second[0] + second[1]
+    np.testing.assert_allclose(model.predict([a, b], verbose=0), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_graph_of_models_and_recurrent_layers() -> None:
+    inner = {
+        "name": "Sequential",
+        "layers": [inline("Dense", output_dim=4, input_shape=[3]), inline("Activation", activation="relu")],
+    }
+    text = graph(None, {"x": [3]}, [{"name": "inner", "input": "x", "layer": ("Dense", {"output_dim": 1})},
+                                    {"name": "out", "input": "inner", "layer": ("Dense", {"output_dim": 2})}], [{"name": "o", "input": "out"}])  # fmt: skip
+    document = json.loads(text)
+    document["nodes"]["inner"] = inner
+    model = model_from_json(json.dumps(document))
+    first, second = dense(3, 4), dense(4, 2)
+    model.set_weights([*first, *second])
+    x = rng.standard_normal((5, 3)).astype("float32")
+    expected = np.maximum(x @ first[0] + first[1], 0) @ second[0] + second[1]
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_compiled_graph_trains_by_the_names_of_its_outputs() -> None:
+    nodes: list[dict[str, Any]] = [{"name": "d", "input": "a", "layer": ("Dense", {"output_dim": 2})}]
+    document = json.loads(graph(None, {"a": [4]}, nodes, [{"name": "o", "input": "d"}, {"name": "p", "input": "d"}]))
+    document |= {"optimizer": {"name": "SGD", "lr": 0.1}, "loss": {"o": "mse", "p": "mae"}}
+    spec = load_spec(document)
+    assert spec.training is not None
+    assert set(spec.training.loss) == {"o", "p"}
