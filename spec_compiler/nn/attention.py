@@ -37,17 +37,19 @@ def masked_attention(
 
     torch's fused kernels go back from the logarithm of the softmax's sum. It is lost beside the large numbers of a row
     that attends to nothing, whose gradients are then as many times too large as there are values. Such a row takes the
-    mean of all values, and is computed apart; where some are dropped, everything is, step by step.
+    mean of all values, and is computed apart. Where some are dropped, and on the CPU, where it takes no longer than the
+    fused kernel without such rows, everything is computed step by step.
     """
     if mask.dtype is torch.bool or not torch.is_grad_enabled():
         return F.scaled_dot_product_attention(query, key, value, mask, dropout_p, scale=scale, enable_gqa=enable_gqa)
     scale = query.size(-1) ** -0.5 if scale is None else scale
     if enable_gqa:
         key, value = (x.repeat_interleave(query.size(-3) // x.size(-3), -3) for x in (key, value))
-    if dropout_p:
+    if dropout_p or not query.is_cuda:
         # In float32 at least, as in torch's kernels.
         scores = (query * scale @ key.transpose(-2, -1)).to(torch.promote_types(query.dtype, torch.float32))
-        return F.dropout(F.softmax(scores + mask, dim=-1).to(value.dtype), dropout_p) @ value
+        weights = F.softmax(scores + mask, dim=-1).to(value.dtype)
+        return (F.dropout(weights, dropout_p) if dropout_p else weights) @ value
     y = F.scaled_dot_product_attention(query, key, value, mask, scale=scale)
     # Beside the least of float16 scores still count, as the kernels compute in float32.
     nothing = mask.amax(-1, keepdim=True) < -1e30

@@ -75,8 +75,11 @@ class MovingStatistics(nn.modules.batchnorm._BatchNorm):
             weight = torch.ones_like(bias)
         elif bias is None and weight is not None:
             bias = torch.zeros_like(weight)
-        y = F.batch_norm(x.flatten(2) if x.dim() > 5 else x, mean, variance, weight, bias, **kwargs)
-        return y.view_as(x) if x.dim() > 5 else y
+        if x.dim() in (2, 4, 5):
+            return F.batch_norm(x, mean, variance, weight, bias, **kwargs)
+        # Of three axes torch takes several times as long where the channels are last in memory, but not of four.
+        y = F.batch_norm(x.flatten(2).unsqueeze(-1), mean, variance, weight, bias, **kwargs)
+        return y.view_as(x)
 
     def affine_at(self, steps: int) -> tuple[Tensor | None, Tensor | None]:
         """Weight and bias of every step's channels."""
@@ -153,10 +156,10 @@ class GroupNorm(nn.GroupNorm):
             self.register_parameter("bias", None)
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled() and not x.requires_grad:
-            # The backward pass of torch 2.13 crashes where the channels are last in memory and the input is no variable. A
-            # single channel may count as last even in what `contiguous` leaves as it is.
-            x = x.clone(memory_format=torch.contiguous_format)
+        if torch.is_grad_enabled():
+            # The backward pass takes several times as long where the channels are last in memory. That of torch 2.13 crashes
+            # there if the input is no variable. A single channel may count as last even in what `contiguous` leaves as it is.
+            x = x.contiguous() if x.requires_grad else x.clone(memory_format=torch.contiguous_format)
         if self.weight is not None or self.bias is None:
             return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
         # torch's kernel cannot be exported with a bias alone.

@@ -13,14 +13,19 @@ def compact(x_btf: Tensor, mask_bt: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     step t is the one at place `count of unmasked steps up to t` - 1 (-1: none yet).
     """
     past_bt, order_bt = torch.sort(~mask_bt, dim=1, stable=True)
-    return x_btf.gather(1, order_bt.unsqueeze(-1).expand_as(x_btf)), mask_bt.cumsum(dim=1) - 1, past_bt
+    return at(x_btf, order_bt), mask_bt.cumsum(dim=1) - 1, past_bt
+
+
+def at(x_btf: Tensor, place_bt: Tensor) -> Tensor:
+    """The steps at the places, a sample's in its own sequence; as whole rows, which `gather` would take number by number."""
+    first_b1 = torch.arange(x_btf.shape[0], device=x_btf.device).unsqueeze(1) * x_btf.shape[1]
+    rows = x_btf.flatten(0, 1).index_select(0, (place_bt + first_b1).flatten())
+    return rows.view(*place_bt.shape, x_btf.shape[-1])
 
 
 def spread(y_btu: Tensor, place_bt: Tensor) -> Tensor:
     """The outputs at `place_bt` of the compacted ones; zeros before the first unmasked step."""
-    index_bt1 = place_bt.clamp(min=0).unsqueeze(-1)
-    found = y_btu.gather(1, index_bt1.expand(-1, -1, y_btu.shape[-1]))
-    return torch.where((place_bt >= 0).unsqueeze(-1), found, 0.0)
+    return torch.where((place_bt >= 0).unsqueeze(-1), at(y_btu, place_bt.clamp(min=0)), 0.0)
 
 
 class States(nn.Module):

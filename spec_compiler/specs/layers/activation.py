@@ -53,6 +53,17 @@ class ActivationLayer(LayerSpec):
         return "any"
 
 
+class LearnedActivation(ActivationLayer):
+    """An activation with weights for each element, those along the axes `shared_axes` in common."""
+
+    is_activation: ClassVar[bool] = False
+
+    def layout(self, rank: int) -> Layout:
+        shared = {(axis - 1) % (rank - 1) for axis in self.shared_axes or ()} if rank > 1 else set()  # type: ignore[attr-defined]
+        # Weights of places too are fast beside what has their order in memory, as images have in Keras's order.
+        return "any" if rank < 4 or shared >= set(range(rank - 2)) else "keras"
+
+
 class Activation(ActivationLayer):
     """Apply an activation function."""
 
@@ -131,10 +142,8 @@ class Softmax(ActivationLayer):
         return x[:-1]
 
 
-class PReLU(ActivationLayer):
+class PReLU(LearnedActivation):
     """`x` above 0, `alpha * x` below, with learned `alpha` (He et al. 2015, arXiv:1502.01852)."""
-
-    is_activation = False
 
     alpha_initializer: InitializerField = Zeros()
     """Start of the slopes."""

@@ -1,6 +1,6 @@
 """Layers that only old Keras had, and that files of its day still hold; arguments go by Keras's later names."""
 
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, Self
 
 from pydantic import field_validator, model_validator
 
@@ -8,7 +8,7 @@ from spec_compiler.specs.activations import activated_shape
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.initializers.constant import Constant, Ones, Zeros
 from spec_compiler.specs.initializers.fans import GlorotUniform
-from spec_compiler.specs.layers.activation import ActivationLayer, as_list, shared_shape
+from spec_compiler.specs.layers.activation import ActivationLayer, LearnedActivation, as_list, shared_shape
 from spec_compiler.specs.layers.conv_transpose import Conv2DTranspose
 from spec_compiler.specs.shapes import Shape, ShapeError, convolved, require_dim, require_rank, show
 from spec_compiler.specs.types import (
@@ -117,10 +117,8 @@ class ThresholdedReLU(ActivationLayer):
     """Where the output starts to be the input."""
 
 
-class ParametricSoftplus(ActivationLayer):
+class ParametricSoftplus(LearnedActivation):
     """`alpha * log(1 + exp(beta * x))`, with learned `alpha` and `beta` (McFarland et al. 2013)."""
-
-    is_activation: ClassVar[bool] = False
 
     alpha_init: Float = 0.2
     """Start of `alpha`."""
@@ -137,10 +135,8 @@ class ParametricSoftplus(ActivationLayer):
         ]
 
 
-class SReLU(ActivationLayer):
+class SReLU(LearnedActivation):
     """`x` between two learned thresholds, lines of learned slopes beyond them (Jin et al. 2016, arXiv:1512.07030)."""
-
-    is_activation: ClassVar[bool] = False
 
     t_left_init: InitializerField = Zeros()
     """Start of the left threshold."""
