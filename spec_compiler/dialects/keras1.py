@@ -9,6 +9,16 @@ from spec_compiler.dialects import keras1_kernels as kernels
 from spec_compiler.dialects.arguments import ANY, Arguments, Rules
 from spec_compiler.dialects.known import words
 
+LEGACY_WORDS = {
+    "W_regularizer": "kernel_regularizer",
+    "b_regularizer": "bias_regularizer",
+    "W_constraint": "kernel_constraint",
+    "b_constraint": "bias_constraint",
+    "init": "kernel_initializer",
+    "bias": "use_bias",
+}
+"""What every layer with a kernel and a bias calls them; a few kept these words in Keras 2."""
+
 _DROPOUTS = {"dropout_W": "dropout", "dropout_U": "recurrent_dropout"}
 _RECURRENT = {"output_dim": "units", **_DROPOUTS}
 _RATE = {"p": "rate"}
@@ -203,16 +213,11 @@ RULES = Rules(
     },
     renamed={
         "*": {
-            "W_regularizer": "kernel_regularizer",
+            **LEGACY_WORDS,
             "U_regularizer": "recurrent_regularizer",
-            "b_regularizer": "bias_regularizer",
-            "W_constraint": "kernel_constraint",
             "U_constraint": "recurrent_constraint",
-            "b_constraint": "bias_constraint",
-            "init": "kernel_initializer",
             "inner_init": "recurrent_initializer",
             "inner_activation": "recurrent_activation",
-            "bias": "use_bias",
             "border_mode": "padding",
             "dim_ordering": "data_format",
             "subsample": "strides",

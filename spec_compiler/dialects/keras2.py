@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from spec_compiler.diagnostics import show
 from spec_compiler.dialects.arguments import ANY, Arguments, Rules
+from spec_compiler.dialects.keras1 import LEGACY_WORDS, merge
 
 _RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN")
 # Another function than Keras 3's of that name.
@@ -74,6 +75,9 @@ RULES = Rules(
         "DenseV2": "Dense",
     },
     renamed={
+        # Keras 1's layers, which Keras 2 kept until 2.1 (`Merge`) and 2.3 under the old names of their arguments.
+        "Highway": LEGACY_WORDS,
+        "MaxoutDense": {"output_dim": "units", **LEGACY_WORDS},
         "InputLayer": {"batch_input_shape": "batch_shape", "input_dtype": "dtype"},
         "LeakyReLU": {"alpha": "negative_slope"},
         "CategoryEncoding": {"max_tokens": "num_tokens"},
@@ -119,6 +123,7 @@ RULES = Rules(
         "Bidirectional": _both_ways,
         "CuDNNGRU": _cudnn_gru,
         "CuDNNLSTM": _cudnn,
+        "Merge": merge,
         "Resizing": _resized,
         "UpSampling2D": _resized,
     },

@@ -15,6 +15,9 @@ from spec_compiler.dialects.write import to_dict, to_json
 from spec_compiler.loading import parse_spec, validate
 from spec_compiler.lowering.lower import lower_spec, weights
 from spec_compiler.runtime.model import Model
+from spec_compiler.specs.initializers.scaling import VarianceScaling
+from spec_compiler.specs.layers.legacy import Highway, MaxoutDense
+from spec_compiler.specs.regularizers import L1L2
 from tests.layers.check import assert_close
 
 L = keras.layers
@@ -104,3 +107,72 @@ def test_bicubic_interpolation_of_keras_3_has_no_words_in_keras_2() -> None:
     model = keras.Sequential([keras.Input((4, 4, 1)), L.UpSampling2D(2, interpolation="bicubic")])
     with pytest.raises(SpecError, match="another bicubic interpolation"):
         to_json(parse_spec(model.to_json()), "keras2")
+
+
+def placed(class_name: str, name: str, nodes: list[Any], **config: Any) -> dict[str, Any]:
+    return {**layer(class_name, name=name, **config), "name": name, "inbound_nodes": nodes}
+
+
+def functional(version: str, *layers: dict[str, Any], inputs: str, output: str) -> str:
+    ends = {"input_layers": [[name, 0, 0] for name in inputs.split()], "output_layers": [[output, 0, 0]]}
+    model = layer("Model", name="m", layers=list(layers), **ends)
+    return json.dumps({**model, "keras_version": version, "backend": "tensorflow"})
+
+
+MERGED = {
+    "sum": lambda a, b: a + b,
+    "ave": lambda a, b: (a + b) / 2,
+    "mul": lambda a, b: a * b,
+    "max": torch.maximum,
+    "concat": lambda a, b: torch.cat([a, b], -1),
+    "dot": lambda a, b: (a * b).sum(-1, keepdim=True),
+}
+
+
+@pytest.mark.parametrize("mode", MERGED)
+def test_merge_that_keras_2_kept_from_keras_1(mode: str) -> None:
+    """Keras 2.0 and 2.1 have `Merge` still (legacy/layers.py), among layers in their own words."""
+    config = {"mode": mode, "mode_type": "raw", "concat_axis": -1, "dot_axes": [1, 1], "arguments": {}}
+    config |= {f"output_{what}": None for what in ("shape", "mask")}
+    config |= {f"output_{what}_type": "raw" for what in ("shape", "mask")}
+    layers = [placed("InputLayer", name, [], batch_input_shape=[None, 4]) for name in "ab"]
+    layers += [
+        placed("Merge", "merge", [[["a", 0, 0, {}], ["b", 0, 0, {}]]], **config),
+        placed("Dense", "dense", [[["merge", 0, 0, {}]]], units=2, use_bias=True),
+        placed("Dense", "dense_2", [[["dense", 0, 0, {}]]], units=2, use_bias=True),
+    ]
+    spec = parse_spec(functional("2.0.8", *layers, inputs="a b", output="merge"))
+    a, b = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0))
+    assert_close(Model.from_spec(spec).module(a, b), MERGED[mode](a, b), mode)
+
+
+def test_sequential_that_begins_with_a_merge_in_keras_2() -> None:
+    """Keras 2.0 (models.py, `legacy_get_config`) puts the branches in the first layer's arguments."""
+    dense = {"units": 4, "use_bias": True}
+    branches = [
+        layer("Sequential", name=None, layers=[layer("Dense", name=name, batch_input_shape=[None, 3], **dense)])
+        for name in "ab"
+    ]
+    branches = [{**branch, "config": branch["config"]["layers"]} for branch in branches]
+    merge = layer("Merge", name="merge", mode="concat", mode_type="raw", concat_axis=-1, layers=branches)
+    text = {"class_name": "Sequential", "config": [merge, layer("Dense", name="c", **dense)], "keras_version": "2.0.9"}
+    spec = parse_spec(json.dumps(text))
+    assert [one.class_name for one in spec.members()] == ["InputLayer", "Dense"] * 2 + ["Concatenate", "Dense"]
+
+
+def test_dense_layers_that_keras_2_kept_with_keras_1s_words() -> None:
+    """Keras 2.0 to 2.3 write `MaxoutDense` and `Highway` so (legacy/layers.py, `get_config`)."""
+    start = layer("VarianceScaling", scale=1.0, mode="fan_avg", distribution="uniform", seed=None)
+    old = {f"{which}_{what}": None for which in "Wb" for what in ("regularizer", "constraint")}
+    old |= {"init": start, "activity_regularizer": None, "bias": False, "input_dim": None, "trainable": True}
+    old["W_regularizer"] = layer("L1L2", l1=0.0, l2=0.5)
+    layers = [layer("Dense", name=f"d{i}", units=4, kernel_initializer=start) for i in range(3)]
+    layers += [
+        layer("MaxoutDense", name="maxout", output_dim=5, nb_feature=3, **old),
+        layer("Highway", name="highway", activation="relu", **old),
+    ]
+    spec = parse_spec(sequential([None, 4], *layers))
+    given = {"kernel_regularizer": L1L2(l2=0.5), "use_bias": False}
+    given["kernel_initializer"] = VarianceScaling(mode="fan_avg", distribution="uniform")
+    expected = [MaxoutDense(5, 3, name="maxout", **given), Highway(name="highway", activation="relu", **given)]
+    assert spec.members()[-2:] == expected
