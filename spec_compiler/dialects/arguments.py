@@ -79,6 +79,8 @@ class Rules(NamedTuple):
     """What no table can say; by the class name of the file, or that of the newer dialect, or `*`."""
     objects: Table = {}
     """Old argument names of initializers, regularizers and their like, and newer; None for those that are gone."""
+    object_steps: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+    """What no table can say of their arguments; by class name."""
 
     def apply(self, args: Arguments, known: Callable[[str], Container[str]]) -> None:
         """Put the arguments into the newer dialect's words; `known` gives the arguments that a class does have."""
@@ -116,6 +118,8 @@ class Rules(NamedTuple):
 
     def rename_object(self, config: dict[str, Any], class_name: str) -> dict[str, Any]:
         """The arguments of an initializer, regularizer or the like in the newer dialect's words."""
+        if class_name in self.object_steps:
+            config = self.object_steps[class_name](config)
         table = {**self.objects.get("*", {}), **self.objects.get(class_name, {})}
         if not table.keys() & config.keys():
             return config

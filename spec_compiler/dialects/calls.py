@@ -173,6 +173,16 @@ class CallReader(NamedTuple):
         raise self._fail(f"expected {_REFERENCE}, got {show(value)}", path)
 
 
+def with_keyword(nodes: Any, name: str, value: Any) -> Any:
+    """`inbound_nodes` of before Keras 3 with one more keyword argument to each call; what is faulty stays as it is."""
+    if not isinstance(nodes, list):
+        return nodes
+    if len(nodes) in (3, 4) and isinstance(nodes[0], str):
+        stated = nodes[3] if len(nodes) == 4 and nodes[3] is not None else {}
+        return [*nodes[:3], {**stated, name: value}] if isinstance(stated, dict) else nodes
+    return [with_keyword(node, name, value) for node in nodes]
+
+
 def _is_index(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 

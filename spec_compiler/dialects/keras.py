@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spec_compiler.diagnostics import Reporter
-from spec_compiler.dialects import keras0, keras1, keras2, keras3, masks, tfjs
+from spec_compiler.dialects import keras0, keras1, keras2, keras2_versions, keras3, masks, tfjs
 from spec_compiler.dialects.detect import Detected
 from spec_compiler.dialects.frozen import freeze_within
 from spec_compiler.dialects.layers import LayerReader
@@ -41,14 +41,16 @@ def read_untrained(found: Detected, reporter: Reporter) -> ModelSpec | None:
     rules = RULES[found.dialect]
     if found.dialect in ("keras0", "keras1"):
         rules = (keras1.of_file(found.data, found.origin.keras_version), *rules)
-    old = found.dialect != "keras3" or masks.says_keras2(found.data)
-    reader = LayerReader(rules, reporter, inline=found.dialect == "keras0", keras2_masks=old)
+    elif found.dialect == "keras2":
+        rules = (keras2_versions.rules(found.origin), *rules)
+    rule = masks.of(found)
+    reader = LayerReader(rules, reporter, inline=found.dialect == "keras0", masks=rule)
     item = reader.item(found.data, found.path)
     if item is None:
         return None
     if found.bare:
         item = item._replace(config_path=found.path)
     spec = read_model(reader, item)
-    if spec is not None and old:
+    if spec is not None and rule is not None:
         freeze_within(spec)
     return None if reporter.error_count > before else spec

@@ -25,6 +25,11 @@ def _one_axis(args: Arguments) -> None:
         args.values["axis"] = axis[0]
 
 
+def _synchronized(args: Arguments) -> None:
+    args.class_name = "BatchNormalization"
+    args.put("synchronized", True, "synchronized")
+
+
 def _cudnn_gru(args: Arguments) -> None:
     args.values.setdefault("reset_after", True)
     _cudnn(args)
@@ -125,6 +130,7 @@ RULES = Rules(
         "CuDNNLSTM": _cudnn,
         "Merge": merge,
         "Resizing": _resized,
+        "SyncBatchNormalization": _synchronized,
         "UpSampling2D": _resized,
     },
     objects={"*": {"dtype": None}},

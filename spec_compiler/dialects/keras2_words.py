@@ -62,7 +62,8 @@ _RENAMED = {
 _GONE: dict[str, dict[str, tuple[Any, ...]]] = {
     "*": {"quantization_config": (None,)},
     "InputLayer": {"optional": (False,)},
-    "BatchNormalization": {"synchronized": (False,)},
+    # The name of the class says it: `class_name`.
+    "BatchNormalization": {"synchronized": (False, True)},
     "LSTMCell": {"seed": (None,)},
     "GRUCell": {"seed": (None,)},
     "SimpleRNNCell": {"seed": (None,)},
@@ -78,6 +79,7 @@ _GONE: dict[str, dict[str, tuple[Any, ...]]] = {
         "antialias": (False,),
         "data_format": ("channels_last",),
     },
+    "UpSampling2D": {"half_pixel_centers": (True,)},
     **{name: {"data_format": ("channels_last",)} for name in ("CenterCrop", "RandomFlip", "RandomRotation")},
     "Conv3DTranspose": {"dilation_rate": ([1, 1, 1],)},
     "ZeroPadding1D": {"data_format": ("channels_last", None)},
@@ -133,6 +135,11 @@ def from_keras3(layer: LayerSpec, config: dict[str, Any], refuse: Refuse) -> Non
         config.pop("zero_output_for_mask", None)
     if name == "Bidirectional":
         _one_direction(config)
+
+
+def class_name(layer: LayerSpec) -> str:
+    """Keras 2's name of the layer."""
+    return "SyncBatchNormalization" if getattr(layer, "synchronized", False) else layer.class_name
 
 
 def _steps(value: Any) -> bool:

@@ -9,9 +9,10 @@ A document of Keras 2 that is read and written again is the same, but for:
 - what only some versions write: InputLayer's `optional`, `rng_type`, an initializer's `dtype`, arguments that were not
   there yet, which are written with the values they then got (`groups`, `keepdims`, `reset_after`, …);
 - an InputLayer is written where the first layer's `batch_input_shape` alone said what goes in;
+- Attention's `causal`, which until 2.9 is the layer's and is written as its calls' `use_causal_mask`;
 - `input_length` of an Embedding, and `batch_input_shape` of layers that are not the first;
 - spellings: `Functional` for `Model`, a Sequential's config as a mapping, BatchNormalization's `axis` as a list, an
-  initializer with its arguments, and its `normal` distribution as `truncated_normal`, which it always was;
+  initializer with its arguments, and since 2.2 its `normal` distribution as `truncated_normal`, which it always was;
 - names that TensorFlow makes no scope of: what is no letter, digit or one of `_.-/>` is written as `_`, with a warning;
 - an initializer that is none of Keras's, of which reading warns: the layer's default stands in its place;
 - how the model is trained, which Keras 2 keeps in HDF5 files alone.
@@ -26,6 +27,7 @@ from spec_compiler.diagnostics import UNSUPPORTED, Reporter, show
 from spec_compiler.dialects import keras2_words as words
 from spec_compiler.dialects import names
 from spec_compiler.dialects.calls import is_recurrent
+from spec_compiler.dialects.keras2_versions import Written, fits, uncut
 from spec_compiler.dialects.keras3_words import sized_by_padding
 from spec_compiler.dialects.known import holds_operations
 from spec_compiler.dialects.tensorflow import TensorFlowCall, inverted, written, written_as
@@ -39,6 +41,7 @@ from spec_compiler.specs.model import (
     CallSpec,
     FunctionalSpec,
     ModelSpec,
+    Origin,
     Placed,
     Ref,
     SequentialSpec,
@@ -54,18 +57,24 @@ KERAS_VERSION = "2.15.0"
 def write(spec: ModelSpec, reporter: Reporter) -> dict[str, Any]:
     """Keras 2's document of `spec`; raises SpecError when the model has a fault, or what Keras 2 has no words for."""
     spec = names.renamed(spec, names.TF_KERAS, reporter)
-    document = _Writer(typed(spec), reporter).model(spec)
+    origin = spec.origin if spec.origin is not None and spec.origin.dialect == "keras2" else Origin("keras2")
+    if not fits(spec, origin):
+        origin = Origin("keras2")  # with layers that are not of that version
+    document = _Writer(typed(spec), reporter, origin, fits(spec, origin)).model(spec)
     reporter.raise_if_errors()
-    origin = spec.origin if spec.origin is not None and spec.origin.dialect == "keras2" else None
-    document["keras_version"] = (origin and origin.keras_version) or KERAS_VERSION
-    document["backend"] = (origin and origin.backend) or "tensorflow"
+    document["keras_version"] = origin.keras_version or KERAS_VERSION
+    document["backend"] = origin.backend or "tensorflow"
     return document
 
 
 class _Writer:
-    def __init__(self, types: Typed, reporter: Reporter) -> None:
+    def __init__(self, types: Typed, reporter: Reporter, origin: Origin, fits: bool) -> None:
         self.types = types
         self.reporter = reporter
+        version = Written.of(origin)
+        self.cuts_variance = version is not None and version.cuts_variance
+        self.fits = fits
+        """Whether each layer is what the version that the document states means by its words."""
 
     def layer(self, layer: LayerSpec) -> dict[str, Any]:
         """A layer, or a nested model."""
@@ -82,6 +91,8 @@ class _Writer:
         config = layer.get_config()
         for name in layer.layer_fields:
             config[name] = self._inner(getattr(layer, name))
+        if self.fits:
+            config.pop("half_pixel_centers", None)
         words.from_keras3(layer, config, self._refuse)
         for name, value in config.items():
             if name not in layer.layer_fields:
@@ -92,7 +103,7 @@ class _Writer:
         if words.scales_the_value(layer, built):
             self._refuse(layer, f"Keras 2's {layer.class_name} has a scale for values as long as the keys alone")
         words.add_constants(layer, config, built)
-        return {"class_name": layer.class_name, "config": config}
+        return {"class_name": words.class_name(layer), "config": config}
 
     def _refuse(self, layer: LayerSpec, message: str) -> None:
         self.reporter.report(UNSUPPORTED, f"layer '{layer.name}': {message}", layer.path)
@@ -128,6 +139,8 @@ class _Writer:
                 if config.pop(name, None) is not None:
                     self._refuse(layer, f"Keras 2's {value['class_name']} has no argument '{name}'")
             config = {key: self._object(layer, one) for key, one in config.items()}
+            if self.cuts_variance and value["class_name"] == "VarianceScaling":
+                config = uncut(config)
         return {"class_name": value["class_name"], "config": config}
 
     def model(self, spec: ModelSpec) -> dict[str, Any]:
@@ -175,7 +188,7 @@ class _Writer:
         document["inbound_nodes"] = [self._call(placed.layer, call, number) for call in placed.calls]
         for i in range(len(placed.calls)):
             node = self.types.calls.get((id(placed.layer), i))
-            if node is not None and _masks_differ(node):
+            if node is not None and (_masks_differ(node) or (not self.fits and _attends_unmasked(node))):
                 self._refuse(placed.layer, f"Keras 2's {placed.layer.class_name} deals otherwise with these masks")
         return document
 
@@ -227,6 +240,11 @@ def _masks_differ(node: Node) -> bool:
         own = isinstance(layer, (Multiply, Maximum, Minimum))
         return own or any(mask is not node.masks[0] for mask in node.masks)
     return is_recurrent(type(layer)) and "initial_state" in node.kwargs and "mask" not in node.kwargs
+
+
+def _attends_unmasked(node: Node) -> bool:
+    """Whether attention passes over masks that its inputs bear, as Keras 2 has done until 2.9."""
+    return getattr(node.layer, "attends_unmasked", False) and any(mask is not None for mask in node.masks)
 
 
 def _step_masks_differ(layer: TimeDistributed, node: Node) -> bool:

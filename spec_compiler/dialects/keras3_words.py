@@ -47,6 +47,8 @@ def warn_of_lacking(spec: ModelSpec, reporter: Reporter) -> None:
 def _arguments_of_2(layer: LayerSpec) -> list[str]:
     """What the layer has from Keras 2 and Keras 3 refuses."""
     found = ["time_major"] if getattr(layer, "time_major", False) else []
+    if not getattr(layer, "half_pixel_centers", True):
+        found.append("half_pixel_centers")
     causal = layer.class_name == "SeparableConv1D" and getattr(layer, "padding", None) == "causal"
     return [*found, "causal padding"] if causal else found
 

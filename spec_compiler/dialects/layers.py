@@ -25,6 +25,7 @@ from spec_compiler.dialects.arguments import Arguments, Rules
 from spec_compiler.dialects.classes import Named
 from spec_compiler.dialects.items import Item
 from spec_compiler.dialects.keras1 import inline_object
+from spec_compiler.dialects.masks import follow
 from spec_compiler.dialects.operations import is_operation, read_operation
 from spec_compiler.specs import registry
 from spec_compiler.specs.base import LayerSpec
@@ -46,8 +47,8 @@ class LayerReader:
     reporter: Reporter
     inline: bool = False
     """Whether the class stands in `name` and the arguments beside it, as in Keras 0."""
-    keras2_masks: bool = False
-    """Whether the file's Keras dealt with masks as Keras 2 did."""
+    masks: str | None = None
+    """Whose rule for masks the file's Keras followed; None: Keras 3's."""
     taken: set[str] = field(default_factory=set)
     """Names made up so far, for layers that the file gives none."""
     _counts: dict[str, int] = field(default_factory=dict)
@@ -242,7 +243,7 @@ class LayerReader:
             report_faults(error, cls, item.config_path, reporter, skip=broken)
             return None
         layer._path = item.path
-        layer._keras2_masks = self.keras2_masks
+        follow(layer, self.masks)
         return layer
 
     def trimmed(self, name: Any, path: Path) -> Any:

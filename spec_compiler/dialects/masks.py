@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from spec_compiler.dialects.keras2_versions import Written
+from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.model import FunctionalSpec, ModelSpec, Placed
 
-KEY, KERAS2 = "masks", "keras2"
-"""What says so at the top of a document; Keras passes over it."""
+if TYPE_CHECKING:
+    from spec_compiler.dialects.detect import Detected
+
+KEY, KERAS2, KERAS2_9 = "masks", "keras2", "keras2.9"
+"""What says so at the top of a document; Keras passes over it. `keras2.9` is how it was until then."""
+RULES = (KERAS2, KERAS2_9)
+
+
+def of(found: Detected) -> str | None:
+    """The rule that a document follows; None: Keras 3's."""
+    if found.dialect == "keras3":
+        return said(found.data)
+    written = Written.of(found.origin)
+    return KERAS2_9 if written is not None and written.attends_unmasked else KERAS2
+
+
+def said(document: dict[str, Any]) -> str | None:
+    """The rule that a document, a mapping at its top, states."""
+    rule = document.get(KEY)
+    return rule if rule in RULES else None
+
+
+def follow(layer: LayerSpec, rule: str | None) -> None:
+    """Have a layer follow the rule."""
+    layer._keras2_masks = rule is not None
+    if type(layer).__name__ == "MultiHeadAttention":
+        layer._attends_unmasked = rule == KERAS2_9
 
 
 def stated(spec: ModelSpec) -> dict[str, str]:
     """The key for the document of `spec`; none where Keras 2 and 3 compute the same.
 
     They differ where masks are merged, in recurrent layers that are given states, in layers run at every step, and in
-    Softmax under a mask of its own.
+    Softmax under a mask of its own; and before 2.10 where attention bears a mask.
     """
     # Families that reading need not load.
     from spec_compiler.dialects.calls import is_recurrent
@@ -24,27 +51,20 @@ def stated(spec: ModelSpec) -> dict[str, str]:
     from spec_compiler.specs.layers.wrappers import TimeDistributed
 
     layers = list(spec.walk())
+    attends = any(getattr(layer, "attends_unmasked", False) for layer in layers)
+    rule = KERAS2_9 if attends else KERAS2
     if any(
         isinstance(layer, FunctionalSpec) and any(map(_is_masked_softmax, layer.placed)) for layer in [spec, *layers]
     ):
-        return {KEY: KERAS2}
+        return {KEY: rule}
     differing = (Merging, TimeDistributed)
-    follow = any(layer.keras2_masks and (isinstance(layer, differing) or is_recurrent(type(layer))) for layer in layers)
+    follows = any(
+        layer.keras2_masks and (isinstance(layer, differing) or is_recurrent(type(layer))) for layer in layers
+    )
     masked = any(isinstance(layer, Masking) or (isinstance(layer, Embedding) and layer.mask_zero) for layer in layers)
-    return {KEY: KERAS2} if follow and masked else {}
+    return {KEY: rule} if (follows or attends) and masked else {}
 
 
 def _is_masked_softmax(placed: Placed) -> bool:
     masked = any("mask" in call.kwargs or len(call.args) > 1 for call in placed.calls)
     return masked and placed.layer.keras2_masks and type(placed.layer).__name__ == "Softmax"
-
-
-def follow_keras2(spec: ModelSpec) -> None:
-    """Have every layer of `spec` follow Keras 2's rule."""
-    for layer in spec.walk():
-        layer._keras2_masks = True
-
-
-def says_keras2(document: dict[str, Any]) -> bool:
-    """Whether the document, a mapping at its top, states Keras 2's rule."""
-    return document.get(KEY) == KERAS2

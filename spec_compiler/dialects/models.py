@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from spec_compiler.diagnostics import DUPLICATE_NAME, INVALID_VALUE, LIMIT_EXCEEDED, MISSING_SECTION, Path, show
 from spec_compiler.dialects import classes, known
+from spec_compiler.dialects.calls import with_keyword
 from spec_compiler.dialects.graphs import Entry, wire
 from spec_compiler.dialects.inputs import implied_input
 from spec_compiler.dialects.items import Item
@@ -189,14 +190,25 @@ def _entry(reader: LayerReader, item: Item) -> Entry:
     name = reader.trimmed(outer if isinstance(outer, str) else inner, path)
     if not isinstance(name, str) or not name:
         name = reader.new_name(item.named.own_name)
+    nodes = item.data.get("inbound_nodes")
+    if _is_causal(item):
+        assert isinstance(item.config, dict)
+        item = item._replace(config={key: value for key, value in item.config.items() if key != "causal"})
+        nodes = with_keyword(nodes, "use_causal_mask", True)
     layer = read_any(reader, item, name)
     if is_model(item):
         kind = "sequential" if item.named.own_name == "Sequential" else "functional"
-        return Entry(name, layer, kind, None, item.data.get("inbound_nodes"), item.path)
+        return Entry(name, layer, kind, None, nodes, item.path)
     # How a layer that has faults is called is checked all the same.
     cls = reader.class_of(item) if layer is None else type(layer)
     kind = "operation" if is_operation(item.named) else "input" if cls is InputLayer else "layer"
-    return Entry(name, layer, kind, cls, item.data.get("inbound_nodes"), item.path)
+    return Entry(name, layer, kind, cls, nodes, item.path)
+
+
+def _is_causal(item: Item) -> bool:
+    """Whether it is attention that says itself, as until Keras 2.9, what its calls say since then."""
+    attends = item.named.own_name in ("Attention", "AdditiveAttention")
+    return attends and isinstance(item.config, dict) and item.config.get("causal") is True
 
 
 def _check_names(names: list[tuple[str, Path]], reader: LayerReader) -> None:

@@ -123,7 +123,7 @@ class Heads:
             if mask is not None and not (name == "query" and isinstance(self.layer, MultiHeadAttention)):
                 stated = self.given[f"{name}_mask"]
                 found.append(self.placed(_bool(mask, stated.dtype), len(stated.shape), name))
-            elif name in self.named and own[id(self.given[name])] is not None:
+            elif name in self.named and not self.layer.attends_unmasked and own[id(self.given[name])] is not None:
                 found.append(self.placed(own[id(self.given[name])], ranks[id(self.given[name])], name))
         if attention_mask is not None:
             stated = self.given["attention_mask"]

@@ -11,6 +11,7 @@ from spec_compiler.lowering.conv import compact
 from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.proxy import Proxy
 from spec_compiler.lowering.table import lowers
+from spec_compiler.nn.upsampling import UpsampleByCorners
 from spec_compiler.specs.layers.upsampling import UpSampling
 
 LARGEST_NEAREST = 40
@@ -19,6 +20,8 @@ LARGEST_NEAREST = 40
 
 @lowers(UpSampling)
 def upsampling(layer: UpSampling, call: Call, x: Proxy) -> Any:
+    if not getattr(layer, "half_pixel_centers", True):
+        return call.module(ModuleExpr(UpsampleByCorners, scale_factor=layer.factors))(x)
     mode = getattr(layer, "interpolation", "nearest")
     if mode == "nearest" and max(layer.factors) > LARGEST_NEAREST:
         mode = "nearest-exact"

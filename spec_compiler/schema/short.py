@@ -66,7 +66,10 @@ def _root() -> Schema:
         **_model()["properties"],
         "blocks": _named("block", "Blocks: rows of layers with parameters, used like a class of layer."),
         "models": _named("model", "Nested models, used like a class of layer; `call` shares their weights."),
-        "masks": {"const": "keras2", "description": "Merge masks as Keras 2 did, for models that come from it."},
+        "masks": {
+            "enum": ["keras2", "keras2.9"],
+            "description": "Merge masks as Keras 2 did, for models that come from it; `keras2.9`: from before 2.10.",
+        },
         "training": arguments(TrainingSpec),
     }
     return {"type": "object", "properties": properties, "required": ["layers"], "additionalProperties": False}

@@ -101,6 +101,12 @@ def nested() -> Model:
     return Model([left, right], outputs, name="outer")
 
 
+def by_corners() -> Model:
+    x = Input((None, 5, 3))
+    y = layers.Conv2D(2, 3, padding="same")(x)
+    return Model(x, layers.UpSampling2D((2, 3), interpolation="bilinear", half_pixel_centers=False)(y))
+
+
 def test_nested_model_is_a_class_of_its_own_and_outputs_have_their_layers_names():
     source = nested().emit()
     assert source.count("class Inner(nn.Module)") == 1 and source.count("self.inner = Inner()") == 1
@@ -133,7 +139,7 @@ def test_model_of_stock_modules_has_no_helpers():
 def test_ruff_finds_nothing_to_say(tmp_path):
     for path in EXAMPLES:
         (tmp_path / f"{path.stem}.py").write_text(emit(load_spec(path)))
-    for make in (attention, strided, bidirectional, masked, nested):
+    for make in (attention, strided, bidirectional, masked, nested, by_corners):
         (tmp_path / f"{make.__name__}.py").write_text(make().emit())
     options = ["--isolated", "--no-cache", "--line-length=120", "--target-version=py310", str(tmp_path)]
     ruff = [sys.executable, "-m", "ruff"]
@@ -144,7 +150,7 @@ def test_ruff_finds_nothing_to_say(tmp_path):
     assert formatted.returncode == 0, formatted.stdout
 
 
-@pytest.mark.parametrize("make", [attention, strided, bidirectional, masked, nested], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", [attention, strided, bidirectional, masked, nested, by_corners], ids=lambda make: make.__name__)
 def test_source_computes_what_the_module_does(make):
     import torch
 

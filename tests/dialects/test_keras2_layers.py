@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import keras
 import numpy as np
@@ -17,19 +16,12 @@ from spec_compiler.lowering.lower import lower_spec, weights
 from spec_compiler.runtime.model import Model
 from spec_compiler.specs.initializers.scaling import VarianceScaling
 from spec_compiler.specs.layers.legacy import Highway, MaxoutDense
+from spec_compiler.specs.layers.normalization import BatchNormalization
 from spec_compiler.specs.regularizers import L1L2
+from tests.dialects.documents import functional, layer, placed, sequential
 from tests.layers.check import assert_close
 
 L = keras.layers
-
-
-def layer(class_name: str, **config: Any) -> dict[str, Any]:
-    return {"class_name": class_name, "config": config}
-
-
-def sequential(shape: list[int | None], *layers: dict[str, Any]) -> str:
-    first = layer("InputLayer", name="x", batch_input_shape=shape)
-    return json.dumps(layer("Sequential", name="m", layers=[first, *layers]))
 
 
 @pytest.mark.parametrize(("strides", "dilation"), [(1, 1), (2, 1), (1, 3)])
@@ -75,9 +67,6 @@ def test_softmax_of_nothing_but_masked_elements_has_them_alike() -> None:
     x, mask = keras.Input((3,), name="x"), keras.Input((3,), dtype="bool", name="mask")
     theirs = keras.Model([x, mask], L.Softmax(name="s")(x, mask=mask))
 
-    def placed(class_name: str, name: str, nodes: list[Any], **config: Any) -> dict[str, Any]:
-        return {**layer(class_name, name=name, **config), "name": name, "inbound_nodes": nodes}
-
     layers = [
         placed("InputLayer", "x", [], batch_input_shape=[None, 3]),
         placed("InputLayer", "mask", [], batch_input_shape=[None, 3], dtype="bool"),
@@ -107,16 +96,6 @@ def test_bicubic_interpolation_of_keras_3_has_no_words_in_keras_2() -> None:
     model = keras.Sequential([keras.Input((4, 4, 1)), L.UpSampling2D(2, interpolation="bicubic")])
     with pytest.raises(SpecError, match="another bicubic interpolation"):
         to_json(parse_spec(model.to_json()), "keras2")
-
-
-def placed(class_name: str, name: str, nodes: list[Any], **config: Any) -> dict[str, Any]:
-    return {**layer(class_name, name=name, **config), "name": name, "inbound_nodes": nodes}
-
-
-def functional(version: str, *layers: dict[str, Any], inputs: str, output: str) -> str:
-    ends = {"input_layers": [[name, 0, 0] for name in inputs.split()], "output_layers": [[output, 0, 0]]}
-    model = layer("Model", name="m", layers=list(layers), **ends)
-    return json.dumps({**model, "keras_version": version, "backend": "tensorflow"})
 
 
 MERGED = {
@@ -176,3 +155,35 @@ def test_dense_layers_that_keras_2_kept_with_keras_1s_words() -> None:
     given["kernel_initializer"] = VarianceScaling(mode="fan_avg", distribution="uniform")
     expected = [MaxoutDense(5, 3, name="maxout", **given), Highway(name="highway", activation="relu", **given)]
     assert spec.members()[-2:] == expected
+
+
+def test_batch_normalization_over_devices() -> None:
+    """tf.keras 2.2 to 2.15 (layers/normalization, `SyncBatchNormalization`) has a class for what is an argument since."""
+    config = {"name": "norm", "axis": [2], "momentum": 0.9, "virtual_batch_size": None}
+    spec = parse_spec(sequential([None, 5, 4], layer("SyncBatchNormalization", **config)))
+    assert spec.members()[-1] == BatchNormalization(axis=2, momentum=0.9, synchronized=True, name="norm")
+    written = to_dict(spec, "keras2")["config"]["layers"][-1]
+    assert written["class_name"] == "SyncBatchNormalization" and "synchronized" not in written["config"]
+
+
+@pytest.mark.parametrize("name", ["Attention", "AdditiveAttention"])
+@pytest.mark.parametrize("causal", [True, False])
+def test_attention_that_says_itself_that_it_is_causal(name: str, causal: bool) -> None:
+    """tf.keras 2.1 to 2.9 (layers/dense_attention.py, `get_config`): since 2.10 each call says it."""
+    x = keras.Input((5, 4), name="x")
+    theirs = keras.Model(x, getattr(L, name)(use_scale=False, name="a")([x, x], use_causal_mask=causal))
+    layers = [
+        placed("InputLayer", "x", [], batch_input_shape=[None, 5, 4]),
+        placed(name, "a", [[["x", 0, 0, {}], ["x", 0, 0, {}]]], use_scale=False, causal=causal, dropout=0.0),
+    ]
+    spec = parse_spec(functional("2.4.0", *layers, inputs="x", output="a"))
+    data = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0))
+    assert_close(Model.from_spec(spec).module(data), theirs(data), name)
+    again = parse_spec(to_json(spec, "keras2"))
+    assert_close(Model.from_spec(again).module(data), theirs(data), "written")
+
+
+def test_causal_attention_at_every_step_is_refused() -> None:
+    inner = layer("Attention", name="a", causal=True)
+    report = str(validate(json.loads(sequential([None, 3, 5, 4], layer("TimeDistributed", name="t", layer=inner)))))
+    assert "causal=True of Attention cannot be built [SC902]" in report

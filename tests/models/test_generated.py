@@ -74,6 +74,7 @@ SELDOM = {
     "EinsumDense": {"gptq_unpacked_column_size"},
     "LayerNormalization": {"rms_scaling"},
     "Resizing": {"fill_mode"},
+    "UpSampling2D": {"half_pixel_centers"},
 }
 """Arguments that hold one value, or change nothing, and are drawn by chance alone."""
 

@@ -59,8 +59,8 @@ def read(data: Any, reporter: Reporter) -> ModelSpec | None:
     if spec is None or reporter.error_count > before:
         return None
     spec.training = training
-    if masks.says_keras2(data):
-        masks.follow_keras2(spec)
+    for layer in spec.walk():
+        masks.follow(layer, masks.said(data))
     freeze_within(spec, unless_stated=True)
     spec._origin = Origin("short")
     return spec
@@ -73,8 +73,8 @@ class _Reader:
     def model(self, data: dict[Any, Any]) -> ModelSpec | None:
         """The document's model."""
         self._check_keys(data, ROOT_KEYS, (), "a model")
-        if masks.KEY in data and not masks.says_keras2(data):
-            message = f"{masks.KEY}: expected {masks.KERAS2!r}, got {show(data[masks.KEY])}"
+        if masks.KEY in data and masks.said(data) is None:
+            message = f"{masks.KEY}: expected {' or '.join(map(repr, masks.RULES))}, got {show(data[masks.KEY])}"
             help = "leave it out, for masks as in Keras 3"
             self.reporter.report(INVALID_VALUE, message, (masks.KEY,), help=help)
         name = checked_name(data["name"], ("name",), "name", self.reporter) if data.get("name") is not None else None

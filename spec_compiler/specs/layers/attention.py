@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Self
 
-from pydantic import model_validator
+from pydantic import PrivateAttr, model_validator
 
 from spec_compiler.specs.base import LayerSpec, MaskRule
 from spec_compiler.specs.initializers.constant import Zeros
@@ -56,6 +56,13 @@ class ProjectedAttention(LayerSpec):
     has_parts = True
     supports_masking: ClassVar[bool] = True
     unstated = ("flash_attention",)
+
+    _attends_unmasked = PrivateAttr(default=False)  # type: bool
+
+    @property
+    def attends_unmasked(self) -> bool:
+        """Whether the masks that the inputs bear are passed over, and none passed on: as in Keras 2 before 2.10."""
+        return self._attends_unmasked
 
     @model_validator(mode="after")
     def _flash(self) -> Self:
@@ -133,6 +140,8 @@ class ProjectedAttention(LayerSpec):
         return x[:2] if rank == 2 and self.axes(len(x)) == (1,) else x[:-1]
 
     def output_mask(self, masked: tuple[bool, ...], **_: Any) -> MaskRule:
+        if self.attends_unmasked:
+            return "none"
         return "first" if masked[:1] == (True,) else "none"
 
 

@@ -1,13 +1,13 @@
 """Upsampling: each spatial axis becomes a whole number of times as long."""
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import WithJsonSchema
+from pydantic import WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from spec_compiler.specs.layers.conv import ChannelsLast, Spatial
 from spec_compiler.specs.shapes import Shape
-from spec_compiler.specs.types import Before, Pair, PositiveInt, Triple
+from spec_compiler.specs.types import Before, Bool, Pair, PositiveInt, Triple
 
 
 def _known_interpolation(value: Any) -> Any:
@@ -69,6 +69,17 @@ class UpSampling2D(UpSampling, Spatial):
     """How many times as high and as wide the image becomes."""
     interpolation: Interpolation = "nearest"
     """What stands between the pixels: `nearest` repeats them; `bilinear`; `bicubic`, torch's, of a = -0.75."""
+    half_pixel_centers: Bool = True
+    """Whether pixels have their values at their centres; false: at their upper left corners, so that `bilinear` moves the
+    image, as Keras 2.2 and 2.3 had it on TensorFlow. No argument of Keras's."""
+
+    unstated = ("half_pixel_centers",)
+
+    @model_validator(mode="after")
+    def _between_pixels(self) -> Self:
+        if not self.half_pixel_centers and self.interpolation != "bilinear":
+            raise ValueError(f"half_pixel_centers=False goes with bilinear interpolation, not {self.interpolation}")
+        return self
 
 
 class UpSampling3D(UpSampling, Spatial):

@@ -1,0 +1,120 @@
+"""What Keras 2's files mean by the version that wrote them, where the versions differ and the words do not."""
+
+from __future__ import annotations
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import torch
+
+from spec_compiler.diagnostics import SpecError
+from spec_compiler.dialects.write import to_dict, to_json, to_yaml
+from spec_compiler.loading import parse_spec, validate
+from spec_compiler.runtime.model import Model
+from tests.dialects.documents import functional, layer, placed, sequential
+from tests.layers.check import assert_close
+
+L = keras.layers
+
+
+def corners(x: torch.Tensor, factors: tuple[int, int]) -> torch.Tensor:
+    """TensorFlow 1's `resize_bilinear` of (batch, height, width, channels), by its definition, pixel by pixel."""
+    _, height, width, _ = x.shape
+    rows = []
+    for i in range(height * factors[0]):
+        y, top = i / factors[0], i // factors[0]
+        row = []
+        for j in range(width * factors[1]):
+            z, left = j / factors[1], j // factors[1]
+            below, right = min(top + 1, height - 1), min(left + 1, width - 1)
+            upper = x[:, top, left] * (1 - z + left) + x[:, top, right] * (z - left)
+            lower = x[:, below, left] * (1 - z + left) + x[:, below, right] * (z - left)
+            row.append(upper * (1 - y + top) + lower * (y - top))
+        rows.append(torch.stack(row, 1))
+    return torch.stack(rows, 1)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("size", [(2, 2), (3, 2), (1, 4)])
+@pytest.mark.parametrize("known", [True, False])
+def test_bilinear_interpolation_of_keras_2_on_tensorflow_1(
+    known: bool, size: tuple[int, int], data_format: str
+) -> None:
+    """Keras 2.2.3 to 2.3.1 (backend/tensorflow_backend.py, `resize_images`) call TensorFlow 1's `resize_bilinear`."""
+    last = data_format == "channels_last"
+    dims = [4, 5] if known else [None, None]
+    up = layer("UpSampling2D", name="up", size=list(size), interpolation="bilinear", data_format=data_format)
+    text = json.loads(sequential([None, *dims, 3] if last else [None, 3, *dims], up))
+    x = torch.randn(2, 4, 5, 3, generator=torch.Generator().manual_seed(0))
+    for version, told in (("2.2.4", True), ("2.3.1", True), ("2.2.4-tf", False), ("2.4.0", False), (None, False)):
+        spec = parse_spec(json.dumps({**text, "keras_version": version, "backend": "tensorflow"}))
+        theirs = keras.Sequential([keras.Input((4, 5, 3)), L.UpSampling2D(size, interpolation="bilinear")])
+        expected = corners(x, size) if told else theirs(x)
+        module = Model.from_spec(spec).module
+        found = module(x) if last else module(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        assert_close(found, expected, str(version))
+
+
+def test_bilinear_interpolation_of_keras_2_keeps_its_version() -> None:
+    up = layer("UpSampling2D", name="up", size=[2, 2], interpolation="bilinear", data_format="channels_last")
+    text = json.loads(sequential([None, 4, 5, 3], up))
+    old = parse_spec(json.dumps({**text, "keras_version": "2.2.4", "backend": "tensorflow"}))
+    written = to_dict(old, "keras2")
+    assert written["keras_version"] == "2.2.4" and "half_pixel_centers" not in str(written)
+    assert parse_spec(json.dumps(written)).members() == old.members()
+    assert parse_spec(to_yaml(old, "short")).members() == old.members()
+    with pytest.warns(UserWarning, match="has no half_pixel_centers"):
+        assert parse_spec(to_json(old, "keras3")).members() == old.members()
+    later = json.loads(sequential([None, 4, 5, 3], up, {**up, "config": {**up["config"], "name": "up_1"}}))
+    spec = parse_spec(json.dumps({**later, "keras_version": "2.2.4", "backend": "tensorflow"}))
+    spec.members()[-1].half_pixel_centers = True
+    with pytest.raises(SpecError, match="Keras 2's UpSampling2D has no half_pixel_centers=False"):
+        to_json(spec, "keras2")
+    report = str(validate(json.loads(sequential([4, 4, 4, 3], {**up, "config": {"half_pixel_centers": False}}))))
+    assert "half_pixel_centers=False goes with bilinear interpolation, not nearest" in report
+
+
+@pytest.mark.parametrize(("version", "follows"), [("2.4.0", False), ("2.9.0", False), ("2.10.0", True), (None, True)])
+def test_attention_follows_masks_since_keras_2_10(version: str | None, follows: bool) -> None:
+    """keras 2.10 (layers/attention/multi_head_attention.py) has `_compute_attention_mask`; before it, none is looked at."""
+    x = keras.Input((5,), dtype="int32", name="x")
+    y = L.Embedding(7, 4, mask_zero=follows, name="embedding")(x)
+    y = L.MultiHeadAttention(2, 3, name="attention")(y, y)
+    theirs = keras.Model(x, L.LSTM(3, name="lstm")(y))
+    layers = [
+        placed("InputLayer", "x", [], batch_input_shape=[None, 5], dtype="int32"),
+        placed("Embedding", "embedding", [[["x", 0, 0, {}]]], input_dim=7, output_dim=4, mask_zero=True),
+        placed(
+            "MultiHeadAttention", "attention", [[["embedding", 0, 0, {"value": ["embedding", 0, 0]}]]],
+            num_heads=2, key_dim=3, value_dim=3, attention_axes=None,
+        ),
+        placed("LSTM", "lstm", [[["attention", 0, 0, {}]]], units=3, recurrent_activation="sigmoid"),
+    ]  # fmt: skip
+    spec = parse_spec(functional(version or "2.15.0", *layers, inputs="x", output="lstm"))
+    theirs.set_weights([np.random.default_rng(0).standard_normal(w.shape) * 0.5 for w in theirs.weights])
+    ids = torch.tensor([[1, 2, 3, 0, 0], [4, 0, 0, 0, 0], [1, 2, 3, 4, 5]], dtype=torch.int32)
+    documents = [to_json(spec, dialect) for dialect in ("keras2", "keras3")] + [to_yaml(spec, "short")]
+    for one in (spec, *map(parse_spec, documents)):
+        ours = Model.from_spec(one)
+        ours.set_weights(theirs.get_weights())
+        assert_close(ours.module(ids), theirs(ids), str(version))
+    assert to_dict(spec, "keras3").get("masks") == ("keras2" if follows else "keras2.9")
+
+
+@pytest.mark.parametrize(
+    ("version", "cut"),
+    [("2.0.8", True), ("2.1.6", True), ("2.2.0", False), ("2.1.5-tf", True), ("2.1.6-tf", False), ("2.4.0", False)],
+)
+def test_normal_distribution_was_cut_and_not_scaled_up_for_it(version: str, cut: bool) -> None:
+    """Keras 2.2.0 and TensorFlow 1.9 (initializers.py, init_ops.py, `VarianceScaling`) divide by 0.8796 first."""
+    start = layer("VarianceScaling", scale=2.0, mode="fan_in", distribution="normal", seed=3)
+    text = json.loads(sequential([None, 400], layer("Dense", name="d", units=300, kernel_initializer=start)))
+    spec = parse_spec(json.dumps({**text, "keras_version": version, "backend": "tensorflow"}))
+    kernel = Model.from_spec(spec).get_weights()[0]
+    deviation = (2 / 400) ** 0.5
+    assert abs(kernel).max() == pytest.approx(2 * deviation / (1 if cut else 0.8796), rel=1e-3)
+    assert kernel.std() == pytest.approx(deviation * (0.8796 if cut else 1), rel=0.01)
+    again = parse_spec(to_json(spec, "keras2"))
+    assert again.members() == spec.members()
