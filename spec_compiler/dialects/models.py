@@ -101,7 +101,7 @@ def _branches(reader: LayerReader, items: list[Item | None]) -> list[LayerSpec]:
 def _joined(
     reader: LayerReader, sequential: SequentialSpec, branches: list[LayerSpec], layers: list[LayerSpec]
 ) -> ModelSpec | None:
-    spec = join(branches, layers, sequential.path, reader.reporter)
+    spec = join(branches, layers, sequential.path, reader)
     if spec is None:
         return None
     _check_names([(str(placed.layer.name), placed.layer.path) for placed in spec.placed], reader)
