@@ -14,7 +14,7 @@ class EinsumDense(nn.Module):
     def __init__(self, equation: str, weight_shape: Sequence[int], bias_shape: Sequence[int] | None = None) -> None:
         super().__init__()
         self.equation = equation
-        self.weight = nn.Parameter(torch.zeros(*weight_shape))
+        self.weight = nn.Parameter(nn.init.normal_(torch.empty(*weight_shape), std=0.05))
         self.bias = None if bias_shape is None else nn.Parameter(torch.zeros(*bias_shape))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ class ReversibleEmbedding(nn.Embedding):
         super().__init__(num_embeddings, embedding_dim)
         self.logit_soft_cap = logit_soft_cap
         self.reverse_dtype = reverse_dtype
-        self.reverse_weight = None if tied else nn.Parameter(torch.zeros(num_embeddings, embedding_dim))
+        self.reverse_weight = None if tied else nn.Parameter(nn.init.normal_(torch.empty_like(self.weight), std=0.05))
 
     def forward(self, x: Tensor, reverse: bool = False) -> Tensor:
         if not reverse:

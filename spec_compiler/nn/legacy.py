@@ -14,7 +14,7 @@ class Maxout(nn.Module):
 
     def __init__(self, in_features: int, out_features: int, num_pieces: int, bias: bool = True) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(num_pieces, in_features, out_features))
+        self.weight = nn.Parameter(nn.init.normal_(torch.empty(num_pieces, in_features, out_features), std=0.05))
         self.bias = nn.Parameter(torch.zeros(num_pieces, out_features)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:

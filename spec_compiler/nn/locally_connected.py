@@ -24,7 +24,8 @@ class LocallyConnected(nn.Module):
         super().__init__()
         self.kernel_size = kernel_size
         self.stride = stride
-        self.weight = nn.Parameter(torch.zeros(*places, out_channels, in_channels, *kernel_size))
+        weight = torch.empty(*places, out_channels, in_channels, *kernel_size)
+        self.weight = nn.Parameter(nn.init.normal_(weight, std=0.05))
         self.bias = nn.Parameter(torch.zeros(out_channels, *places)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -102,7 +103,7 @@ class MaskedConnections(Connections):
 
     def connect(self, mask: Tensor, connected: Tensor) -> None:
         self.register_buffer("connected", mask, persistent=False)
-        self.weight = nn.Parameter(torch.zeros(connected.shape))
+        self.weight = nn.Parameter(nn.init.normal_(torch.empty(connected.shape), std=0.05))
 
     def weighed(self, x: Tensor) -> Tensor:
         return x @ torch.where(self.connected, self.weight, 0.0).reshape(-1, prod(self.out_shape))
@@ -118,7 +119,7 @@ class ListedConnections(Connections):
         targets, sources = connected.reshape(-1, prod(self.out_shape)).T.nonzero(as_tuple=True)
         self.register_buffer("sources", sources, persistent=False)
         self.register_buffer("targets", targets, persistent=False)
-        self.weight = nn.Parameter(torch.zeros(len(sources)))
+        self.weight = nn.Parameter(nn.init.normal_(torch.empty(len(sources)), std=0.05))
 
     def weighed(self, x: Tensor) -> Tensor:
         products = x[:, self.sources] * self.weight

@@ -21,17 +21,27 @@ def steps_as_samples(x: Tensor, steps: int) -> Tensor:
     return x if steps == 1 else torch.unflatten(x, 1, (steps, -1)).flatten(0, 1)
 
 
+def reset_affine(weight: Tensor | None, bias: Tensor | None) -> None:
+    """Ones for the weight and zeros for the bias, of which one may be missing."""
+    if weight is not None:
+        nn.init.ones_(weight)
+    if bias is not None:
+        nn.init.zeros_(bias)
+
+
 class MovingStatistics(nn.modules.batchnorm._BatchNorm):
     """Batch normalization over axis 1 whose moving variance is of the batch's own variance.
 
     torch multiplies the batch's variance by n / (n - 1) before it goes into the moving one; Keras does not. While
     `frozen`, the moving statistics are used, and stay, in training too. `scale` and `center` tell whether there is a
-    weight and a bias. Of a batch that holds `steps`, innermost, each is normalized by itself.
+    weight and a bias. Of a batch that holds `steps`, innermost, each is normalized by itself. A `momentum` of None is
+    torch's: the moving statistics are the mean of all batches since they were reset. A batch of no samples has none.
     """
 
-    momentum: float
+    momentum: float | None
     running_mean: Tensor
     running_var: Tensor
+    num_batches_tracked: Tensor
 
     def __init__(
         self,
@@ -50,9 +60,13 @@ class MovingStatistics(nn.modules.batchnorm._BatchNorm):
             self.register_parameter("bias", None)
         self.frozen = frozen
 
+    def reset_parameters(self) -> None:
+        self.reset_running_stats()
+        reset_affine(self.weight, self.bias)
+
     def forward(self, x: Tensor, training: bool | None = None, steps: int = 1) -> Tensor:
         training = self.training if training is None else training
-        if not training or self.frozen:
+        if not training or self.frozen or not x.numel():
             if not self.eps:  # torch before 2.13 refuses an eps of 0
                 return self.affine_of(x, self.running_mean, self.running_var)
             return self.normalized(x, self.running_mean, self.running_var, eps=self.eps)
@@ -99,6 +113,11 @@ class MovingStatistics(nn.modules.batchnorm._BatchNorm):
 
     def update(self, mean: Tensor, variance: Tensor, steps: int) -> None:
         """Bring the moving statistics a step towards the batch's, or towards those of one step after another."""
+        if self.momentum is None:
+            self.num_batches_tracked.add_(1)
+            for moving, found in ((self.running_mean, mean), (self.running_var, variance)):
+                moving.lerp_(found.view(steps, -1).mean(0), 1 / self.num_batches_tracked)
+            return
         if steps == 1:
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance, self.momentum)
@@ -130,7 +149,7 @@ class MaskedBatchNorm(MovingStatistics):
 
     def forward(self, x: Tensor, training: bool | None = None, steps: int = 1, mask: Tensor | None = None) -> Tensor:
         learns = (self.training if training is None else training) and not self.frozen
-        if mask is None or not learns:
+        if mask is None or not learns or not x.numel():
             return super().forward(x, training, steps)
         x, mask = steps_as_channels(x, steps), steps_as_channels(mask.expand_as(x), steps)
         dims = [0, *range(2, x.dim())]
@@ -154,6 +173,9 @@ class GroupNorm(nn.GroupNorm):
             self.register_parameter("weight", None)
         if not center:
             self.register_parameter("bias", None)
+
+    def reset_parameters(self) -> None:
+        reset_affine(self.weight, self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled():

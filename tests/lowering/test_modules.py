@@ -17,10 +17,13 @@ from spec_compiler.layers import (
     BatchNormalization,
     Conv2D,
     Dense,
+    EinsumDense,
     Embedding,
     Flatten,
     InputLayer,
     LayerNormalization,
+    LocallyConnected1D,
+    MaxoutDense,
     MaxPooling2D,
 )
 from spec_compiler.lowering.to_fx import lower_graph
@@ -102,6 +105,21 @@ def test_emitted_source_is_the_module(model, request):
     twin = namespace[name.capitalize()]()
     twin.load_state_dict(module.state_dict())
     assert torch.equal(twin.eval()(x), module(x))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_emitted_source_trains_from_its_own_start(number):
+    """Two layers of zeros would have no gradient."""
+    layers = {
+        1: [EinsumDense("abc,cbd->abd", (5, 4)), EinsumDense("abc,cbd->abd", (5, 3))],
+        2: [Flatten(), MaxoutDense(4), MaxoutDense(3)],
+        3: [LocallyConnected1D(4, 2, implementation=n) for n in (1, 2, 3)],
+    }[number]
+    namespace: dict[str, object] = {"__name__": "emitted"}
+    exec(emit(SequentialSpec(name="net", layers=[InputLayer(batch_shape=(None, 5, 4)), *layers])), namespace)
+    module = namespace["Net"]()
+    module(torch.randn(3, 5, 4)).square().sum().backward()
+    assert all(parameter.grad.any() for parameter in module.parameters())
 
 
 def test_emitted_mlp_reads_as_written_by_hand():

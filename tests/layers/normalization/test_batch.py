@@ -12,7 +12,7 @@ from spec_compiler.diagnostics import Reporter
 from spec_compiler.lowering.lower import assign, build, parameters_of, read, weights
 from spec_compiler.lowering.to_fx import lower_graph
 from spec_compiler.models import Model
-from spec_compiler.nn.normalization import BatchNorm1d, BatchNorm2d
+from spec_compiler.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, MaskedBatchNorm
 from spec_compiler.passes import check
 from spec_compiler.specs.layers.core import InputLayer, Masking
 from spec_compiler.specs.layers.normalization import BatchNormalization
@@ -90,3 +90,53 @@ def test_one_layer_called_with_a_mask_and_without() -> None:
     x = torch.randn(2, 4, 3)
     masked, plain = module(x, x)
     assert torch.equal(masked, plain)
+
+
+def test_statistics_of_averaged_weights_are_torchs() -> None:
+    """`update_bn` of torch.optim.swa_utils has the mean of all batches taken, by a momentum of None."""
+    batches = [torch.randn(4, 3, 5, 2) * i + i for i in range(1, 4)]
+    stock, own = nn.BatchNorm2d(3), BatchNorm2d(3)
+    for norm in (stock, own):
+        torch.optim.swa_utils.update_bn(batches, norm)
+    torch.testing.assert_close(own.running_mean, stock.running_mean)
+    torch.testing.assert_close(own.running_var, stock.running_var * (39 / 40))  # of 40 values, not unbiased
+    assert own.momentum == 0.1
+
+
+def test_the_mean_of_all_batches_is_that_of_their_steps() -> None:
+    own, apart = BatchNorm1d(3, momentum=None), BatchNorm1d(3, momentum=None)
+    for batch in torch.randn(2, 4, 5, 3):
+        own(batch.flatten(0, 1), steps=5)
+        for step in batch.unbind(1):
+            apart(step)
+    torch.testing.assert_close(own.running_mean, apart.running_mean)
+    torch.testing.assert_close(own.running_var, apart.running_var)
+
+
+@pytest.mark.parametrize("make", [BatchNorm1d, MaskedBatchNorm, lambda n: BatchNorm1d(n, eps=0.0)])
+@pytest.mark.parametrize("arguments", [{}, {"steps": 2}])
+def test_a_batch_of_no_samples_leaves_everything_as_torchs_does(make, arguments) -> None:
+    stock, own = nn.BatchNorm1d(3), make(3)
+    if isinstance(own, MaskedBatchNorm):
+        arguments = {**arguments, "mask": torch.ones(0, 1, dtype=torch.bool)}
+    for norm, given in ((stock, {}), (own, arguments)):
+        assert norm(torch.ones(0, 3, requires_grad=True), **given).shape == (0, 3)
+        norm(torch.ones(0, 3, requires_grad=True), **given).sum().backward()
+    for name, tensor in own.named_parameters():
+        assert torch.equal(tensor.grad, stock.get_parameter(name).grad)
+    assert torch.equal(own.running_mean, stock.running_mean)
+    assert torch.equal(own.running_var, stock.running_var)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda **kwargs: BatchNorm1d(4, **kwargs), lambda **kwargs: GroupNorm(2, 4, **kwargs)]
+)
+@pytest.mark.parametrize("missing", ["scale", "center"])
+def test_it_starts_anew_without_a_weight_or_a_bias(make, missing: str) -> None:
+    """As stock modules do, many of whose users call `reset_parameters` of every module that has it."""
+    norm = make(**{missing: False})
+    start = {name: tensor.clone() for name, tensor in norm.state_dict().items()}
+    for tensor in norm.state_dict().values():
+        tensor.add_(1)
+    norm.reset_parameters()
+    assert all(torch.equal(tensor, start[name]) for name, tensor in norm.state_dict().items())
