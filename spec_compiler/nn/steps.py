@@ -12,12 +12,16 @@ def compact(x_btf: Tensor, mask_bt: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     A recurrent layer skips masked steps and repeats the output before them; run over the compacted steps, its output at
     step t is the one at place `count of unmasked steps up to t` - 1 (-1: none yet).
     """
-    past_bt, order_bt = torch.sort(~mask_bt, dim=1, stable=True)
-    return at(x_btf, order_bt), mask_bt.cumsum(dim=1) - 1, past_bt
+    count_bt, t = mask_bt.cumsum(dim=1), torch.arange(mask_bt.shape[1], device=mask_bt.device)
+    unmasked_b1 = count_bt[:, -1:]
+    # A stable sort would give the same order, but has no counterpart in ONNX.
+    to_bt = torch.where(mask_bt, count_bt - 1, unmasked_b1 + t - count_bt)
+    order_bt = torch.empty_like(to_bt).scatter(1, to_bt, t.expand_as(to_bt))
+    return at(x_btf, order_bt), count_bt - 1, t >= unmasked_b1
 
 
 def at(x_btf: Tensor, place_bt: Tensor) -> Tensor:
-    """The steps at the places, a sample's in its own sequence; as whole rows, which `gather` would take number by number."""
+    """The steps at the places of each sample's own, as whole rows, which `gather` would take number by number."""
     first_b1 = torch.arange(x_btf.shape[0], device=x_btf.device).unsqueeze(1) * x_btf.shape[1]
     rows = x_btf.flatten(0, 1).index_select(0, (place_bt + first_b1).flatten())
     return rows.view(*place_bt.shape, x_btf.shape[-1])
