@@ -119,6 +119,11 @@ TRIMMED_NAME = _code("""SC113 trimmed-name
     A name was changed while reading because no layer can bear it as written, or while writing because the
     Keras written for takes none such. Weights and references follow the name in the message. Rename the
     layer in the file to silence this.""")
+THEANO_PADDING = _code("""SC114 theano-padding
+    Keras 0 and 1 ran on Theano or on TensorFlow, and their files do not say on which. With padding `same` the two
+    lay the windows of even kernels, of strides and of pooling otherwise: here they lie as TensorFlow's. Where
+    Theano trained a convolution of odd kernel, ZeroPadding of half the kernel, rounded down, before it, and padding
+    `valid`, give Theano's numbers.""")
 
 CYCLE = _code("""SC201 cycle
     Layers feed each other in a circle, so none of them can come first. The message names the circle.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from spec_compiler.diagnostics import show
+from spec_compiler.diagnostics import Code, show
 
 ANY = object()
 """Among the values under which an argument says nothing: all of them."""
@@ -26,6 +26,8 @@ class Arguments:
     """The key in the file of each argument that the file calls otherwise."""
     refusals: list[tuple[str, str]] = field(default_factory=list)
     """Keys in the file, and why what stands there cannot be built."""
+    warnings: list[tuple[Code, str, str]] = field(default_factory=list)
+    """Codes, keys in the file, and what is to be known of what stands there."""
 
     def key(self, name: str) -> str:
         """The argument's key in the file."""
@@ -55,6 +57,10 @@ class Arguments:
     def refuse(self, name: str, message: str) -> None:
         """Note that what the file has under the argument's key cannot be built."""
         self.refusals.append((self.key(name), message))
+
+    def warn(self, code: Code, name: str, message: str) -> None:
+        """Note what is to be known of what the file has under the argument's key."""
+        self.warnings.append((code, self.key(name), message))
 
 
 Step = Callable[[Arguments], None]

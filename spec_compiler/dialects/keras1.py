@@ -268,6 +268,7 @@ RULES = Rules(
         "LSTM": _forget_bias,
         "ConvLSTM2D": _conv_lstm,
         "LocallyConnected2D": _kernel_size,
+        **{f"{kind}Pooling{n}D": kernels.pooling for kind in ("Max", "Average") for n in (2, 3)},
         "ZeroPadding1D": _two_sides,
         "ZeroPadding2D": _four_sides,
     },

@@ -1,10 +1,11 @@
-"""Constraints of Keras 1's kernels, whose norms go along the axes of the layout that the kernels had then."""
+"""Keras 1's kernels: the axes that their constraints' norms go along, and windows that Theano laid otherwise."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from spec_compiler.diagnostics import show
+from spec_compiler.diagnostics import THEANO_PADDING, show
 from spec_compiler.dialects.arguments import Arguments
 
 # Where each axis of the old kernel is in today's, which is (rows, columns, channels, filters); None: it is gone.
@@ -25,6 +26,31 @@ def convolution(args: Arguments) -> None:
         _turn(args, "kernel_constraint", _SEQUENCE)
     elif args.values.get("data_format") == "channels_first":
         _turn(args, "kernel_constraint", _THEANO[rank])
+        sizes, strides = (_each(args.values.get(name, 1), rank) for name in ("kernel_size", "strides"))
+        if any(size % 2 == 0 for size in sizes) or any(stride > 1 for stride in strides):
+            _warn_of_same(args, "padding", "even kernels and strides")
+
+
+def pooling(args: Arguments) -> None:
+    """Warn of a pooling's windows, but of those that Theano laid in the same places."""
+    rank = int(args.class_name[-2])
+    size, strides = args.values.get("pool_size", 2), args.values.get("strides")
+    sizes, steps = _each(size, rank), _each(size if strides is None else strides, rank)
+    alike = all(n in (1, 3) for n in sizes) and all(step == 1 for step in steps)
+    if args.values.get("dim_ordering") == "th" and not alike:
+        _warn_of_same(args, "border_mode", "pooling")
+
+
+def _each(value: Any, rank: int) -> list[int]:
+    """One whole number an axis; of what is none, which is another's to report, 1."""
+    values = value if isinstance(value, (list, tuple)) else [value] * rank
+    return [n if type(n) is int else 1 for n in values]
+
+
+def _warn_of_same(args: Arguments, name: str, what: str) -> None:
+    if args.values.get(name) == "same":
+        message = f"'same' lays the windows of {what} as TensorFlow did: Theano, whose order of axes this is, did not"
+        args.warn(THEANO_PADDING, name, message)
 
 
 def separable(args: Arguments) -> None:

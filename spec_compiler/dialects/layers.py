@@ -111,6 +111,8 @@ class LayerReader:
             return None
         for key, message in args.refusals:
             self.reporter.report(UNSUPPORTED, message, (*item.config_path, key), on_key=True)
+        for code, key, message in args.warnings:
+            self.reporter.warn(code, message, (*item.config_path, key))
         broken = self._objects(cls, args, item)
         if name is not None:
             args.values["name"] = name

@@ -187,3 +187,41 @@ def test_kernels_turned_round_can_be_set() -> None:
             # A true convolution: the kernel's last row meets the window's first.
             y += np.einsum("bcij,fc->bfij", x[:, :, i : i + 5, j : j + 5], theano[:, :, 1 - i, 2 - j])
     np.testing.assert_allclose(model.predict(x, verbose=0), y, rtol=1e-5, atol=1e-5)
+
+
+# class, arguments, whether Theano laid the windows elsewhere: measured under Theano 1.0.5, Keras 1.2.2
+WINDOWS: list[tuple[str, dict[str, Any], bool]] = [
+    ("Convolution2D", {"nb_row": 3, "nb_col": 3, "subsample": [1, 1]}, False),
+    ("Convolution2D", {"nb_row": 3, "nb_col": 3, "subsample": [2, 3]}, True),
+    ("Convolution2D", {"nb_row": 2, "nb_col": 4, "subsample": [1, 1]}, True),
+    ("Convolution2D", {"nb_row": 3, "nb_col": 4, "subsample": [1, 1]}, True),
+    ("MaxPooling2D", {"pool_size": [2, 2], "strides": None}, True),
+    ("MaxPooling2D", {"pool_size": [3, 3], "strides": [1, 1]}, False),
+    ("AveragePooling2D", {"pool_size": [2, 2], "strides": [1, 1]}, True),
+    ("AveragePooling2D", {"pool_size": [3, 3], "strides": [3, 3]}, True),
+    ("MaxPooling3D", {"pool_size": [2, 3, 2]}, True),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "elsewhere"), WINDOWS)
+@pytest.mark.parametrize("ordering", ["th", "tf"])
+@pytest.mark.parametrize("mode", ["same", "valid"])
+def test_windows_that_theano_laid_elsewhere_are_warned_of(
+    name: str, arguments: dict[str, Any], elsewhere: bool, ordering: str, mode: str
+) -> None:
+    arguments = {"name": "w", "border_mode": mode, "dim_ordering": ordering, **arguments}
+    if name == "Convolution2D":
+        arguments["nb_filter"] = 4
+    shape = [6, 6, 6] if name.endswith("2D") else [6, 6, 6, 6]
+    report = validate_text(document((name, arguments), shape=shape))
+    assert report.ok
+    warned = [found.code.id for found in report.warnings]
+    assert warned == (["SC114"] if elsewhere and ordering == "th" and mode == "same" else [])
+
+
+def test_a_warning_of_windows_stands_at_the_mode() -> None:
+    arguments = {"name": "w", "border_mode": "same", "dim_ordering": "th", "pool_size": [2, 2]}
+    text = document(("MaxPooling2D", arguments), shape=[6, 6, 6])
+    [warning] = validate_text(text).warnings
+    assert warning.span is not None
+    assert text[warning.span.column - 1 :].startswith('"same"')
