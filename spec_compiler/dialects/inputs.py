@@ -42,7 +42,9 @@ def _stated_shape(class_name: str, config: dict[str, Any]) -> tuple[Any, str | N
     if shape is not None:
         return ([None, *shape] if isinstance(shape, (list, tuple)) else shape), "input_shape"
     if class_name == "Embedding":
-        return [None, config.get("input_length")], "input_length" if "input_length" in config else None
+        length = config.get("input_length")
+        lengths = length if isinstance(length, (list, tuple)) else [length]
+        return [None, *lengths], "input_length" if "input_length" in config else None
     if config.get("input_dim") is not None:
         steps = [config.get("input_length")] if class_name in _SEQUENCES else []
         return [None, *steps, config["input_dim"]], "input_dim"

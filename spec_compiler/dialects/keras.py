@@ -42,7 +42,7 @@ def read_untrained(found: Detected, reporter: Reporter) -> ModelSpec | None:
     if found.dialect in ("keras0", "keras1"):
         rules = (keras1.of_file(found.data, found.origin.keras_version), *rules)
     elif found.dialect == "keras2":
-        rules = (keras2_versions.rules(found.origin), *rules)
+        rules = (keras2_versions.rules(found.origin, found.data), *rules)
     rule = masks.of(found)
     reader = LayerReader(rules, reporter, inline=found.dialect == "keras0", masks=rule)
     item = reader.item(found.data, found.path)

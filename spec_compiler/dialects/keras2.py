@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from spec_compiler.diagnostics import show
 from spec_compiler.dialects.arguments import ANY, Arguments, Rules
 from spec_compiler.dialects.keras1 import LEGACY_WORDS, merge
@@ -66,6 +68,11 @@ def _both_ways(args: Arguments) -> None:
         # Keras 3 has both go backwards then, which it refuses.
         turned = {**config, "name": f"backward_{config.get('name', 'layer')}", "go_backwards": False}
         args.put("backward_layer", {**layer, "config": turned}, "layer")
+
+
+def _to_one(config: dict[str, Any]) -> dict[str, Any]:
+    # tf.keras up to TensorFlow 1.12 has TensorFlow's own initializer, 0 to 1, and an Embedding starts from it.
+    return {**config, "maxval": 1.0} if config.get("maxval", 1.0) is None else config
 
 
 RULES = Rules(
@@ -134,4 +141,5 @@ RULES = Rules(
         "UpSampling2D": _resized,
     },
     objects={"*": {"dtype": None}},
+    object_steps={"RandomUniform": _to_one},
 )

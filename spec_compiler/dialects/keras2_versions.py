@@ -12,6 +12,9 @@ from spec_compiler.dialects.arguments import Arguments, Rules
 from spec_compiler.specs.model import ModelSpec, Origin
 
 _STATED = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(-tf)?")
+_OF_IMAGES = re.compile("[23]D")
+_ORDERED = ("SpatialDropout2D", "SpatialDropout3D")
+"""Layers that go by an order of axes, and that no version has write it: it is that of the rest of the model."""
 _CUT = 0.87962566103423978
 """Standard deviation of a normal distribution of deviation 1 that is cut at two of them."""
 
@@ -51,15 +54,32 @@ class Written(NamedTuple):
         return self.numbers < ((2, 1, 6) if self.of_tensorflow else (2, 2))
 
 
-def rules(origin: Origin) -> Rules:
-    """How the words of the file differ from those of the last Keras 2."""
+def rules(origin: Origin, data: Any) -> Rules:
+    """How the words of the file differ from those of the last Keras 2, and what its layers do not say."""
     written = Written.of(origin)
-    if written is None:
-        return Rules()
+    corners = written is not None and written.aligns_corners and _on_tensorflow(origin)
+    cuts = written is not None and written.cuts_variance
     return Rules(
-        steps={"UpSampling2D": _pixels_by_their_corners} if written.aligns_corners and _on_tensorflow(origin) else {},
-        object_steps={"VarianceScaling": _cut} if written.cuts_variance else {},
+        steps={"UpSampling2D": _pixels_by_their_corners} if corners else {},
+        absent={key: {"data_format": "channels_first"} for key in _ORDERED} if _has_channels_first(data) else {},
+        object_steps={"VarianceScaling": _cut} if cuts else {},
     )
+
+
+def _has_channels_first(data: Any) -> bool:
+    """Whether that is the order of axes of the first layer for images or volumes that states one."""
+    pending = [data]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            name, config = item.get("class_name"), item.get("config")
+            if isinstance(name, str) and _OF_IMAGES.search(name) and isinstance(config, dict):
+                if (order := config.get("data_format")) in ("channels_first", "channels_last"):
+                    return bool(order == "channels_first")
+            pending += reversed(item.values())
+        elif isinstance(item, list):
+            pending += reversed(item)
+    return False
 
 
 def fits(spec: ModelSpec, origin: Origin) -> bool:

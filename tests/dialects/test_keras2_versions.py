@@ -118,3 +118,33 @@ def test_normal_distribution_was_cut_and_not_scaled_up_for_it(version: str, cut:
     assert kernel.std() == pytest.approx(deviation * (0.8796 if cut else 1), rel=0.01)
     again = parse_spec(to_json(spec, "keras2"))
     assert again.members() == spec.members()
+
+
+def test_uniform_distribution_of_tensorflow_1_ends_at_one() -> None:
+    """tf.keras to TensorFlow 1.12 (initializers.py: `uniform = RandomUniform` of init_ops.py, `maxval=None`)."""
+    start = layer("RandomUniform", minval=0, maxval=None, seed=None, dtype="float32")
+    config = {"batch_input_shape": [None, 5], "input_dim": 100, "output_dim": 50, "input_length": 5}
+    embedding = layer("Embedding", name="e", embeddings_initializer=start, dtype="float32", **config)
+    text = {"class_name": "Sequential", "config": [embedding], "keras_version": "2.1.6-tf", "backend": "tensorflow"}
+    (values,) = Model.from_spec(parse_spec(json.dumps(text))).get_weights()
+    assert 0 <= values.min() < 0.01 and 0.99 < values.max() <= 1
+
+
+@pytest.mark.parametrize("order", ["channels_first", "channels_last"])
+def test_spatial_dropout_goes_by_the_order_of_axes_of_the_rest(order: str) -> None:
+    """No Keras 2 writes SpatialDropout2D's `data_format` (layers/core.py, `Dropout.get_config`), which was the user's."""
+    shape = [8, 40, 6, 6] if order == "channels_first" else [8, 6, 6, 40]
+    convolution = layer("Conv2D", name="c", filters=40, kernel_size=[1, 1], data_format=order)
+    text = sequential(shape, convolution, layer("SpatialDropout2D", name="d", rate=0.5, noise_shape=None, seed=None))
+    module = Model.from_spec(parse_spec(text)).module.train()
+    dropped = module(torch.randn(shape)) == 0
+    dropped = dropped if order == "channels_first" else dropped.permute(0, 3, 1, 2)
+    whole = dropped.flatten(2)
+    assert torch.equal(whole.all(-1), whole.any(-1)) and 0.3 < whole.float().mean() < 0.7
+
+
+def test_input_length_of_several_axes() -> None:
+    """Keras 2's Embedding (layers/embeddings.py, `compute_output_shape`) takes a list for an input of several axes."""
+    embedding = layer("Embedding", name="e", input_dim=7, output_dim=2, input_length=[3, 4])
+    spec = parse_spec(json.dumps(layer("Sequential", name="m", layers=[embedding])))
+    assert Model.from_spec(spec).output_shape == (None, 3, 4, 2)
