@@ -124,6 +124,10 @@ THEANO_PADDING = _code("""SC114 theano-padding
     lay the windows of even kernels, of strides and of pooling otherwise: here they lie as TensorFlow's. Where
     Theano trained a convolution of odd kernel, ZeroPadding of half the kernel, rounded down, before it, and padding
     `valid`, give Theano's numbers.""")
+MOVING_DEVIATION = _code("""SC115 moving-deviation
+    The last of a BatchNormalization's weights was a moving standard deviation in Keras 0 and in Keras 1.0 up to 1.0.5
+    (under Theano up to 1.0.6), which divided by it and epsilon; since then it is a moving variance, of the same shape.
+    From weights of that time, set `(deviation + epsilon) ** 2 - epsilon` in its place: that gives the same numbers.""")
 
 CYCLE = _code("""SC201 cycle
     Layers feed each other in a circle, so none of them can come first. The message names the circle.

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from spec_compiler.dialects.arguments import ANY, Rules
-from spec_compiler.dialects.keras1_kernels import early_sequence
+from spec_compiler.dialects.keras1_kernels import early_sequence, early_statistics
 from spec_compiler.dialects.known import words
 
 # Theano's order of axes was the only one, then the default.
 _THEANO = {"dim_ordering": "th"}
+_ORDERED = words(
+    """
+    Convolution2D Convolution3D MaxPooling2D MaxPooling3D AveragePooling2D AveragePooling3D ZeroPadding2D ZeroPadding3D
+    UpSampling2D UpSampling3D
+    """
+)
 
 RULES = Rules(
     renamed={
@@ -21,6 +27,6 @@ RULES = Rules(
         "MaxPooling2D": {"ignore_border": (True,)},
         "AveragePooling2D": {"ignore_border": (True,)},
     },
-    steps={"Convolution1D": early_sequence},
-    absent=dict.fromkeys(words("Convolution2D MaxPooling2D AveragePooling2D ZeroPadding2D UpSampling2D"), _THEANO),
+    steps={"Convolution1D": early_sequence, "BatchNormalization": early_statistics},
+    absent=dict.fromkeys(_ORDERED, _THEANO),
 )

@@ -163,6 +163,11 @@ def _flat(axes: Any) -> Any:
     return axes
 
 
+_BEFORE_1_0_7 = [f"1.0.{n}" for n in range(7)]
+_STEPS_OF_1_0 = {"Convolution1D": kernels.early_sequence}
+_STEPS_BEFORE_1_0_7 = {"BatchNormalization": kernels.early_statistics}
+
+
 def of_file(data: Any, version: str | None) -> Rules:
     """What the layers of one file do not say themselves.
 
@@ -173,7 +178,7 @@ def of_file(data: Any, version: str | None) -> Rules:
     order = _stated_order(data) or ("th" if early else None)
     return Rules(
         absent={name: {"dim_ordering": order} for name in _ORDERED} if order is not None else {},
-        steps={"Convolution1D": kernels.early_sequence} if early else {},
+        steps={**(_STEPS_OF_1_0 if early else {}), **(_STEPS_BEFORE_1_0_7 if version in _BEFORE_1_0_7 else {})},
     )
 
 

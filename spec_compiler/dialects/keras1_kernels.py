@@ -1,11 +1,11 @@
-"""Keras 1's kernels: the axes that their constraints' norms go along, and windows that Theano laid otherwise."""
+"""Weights of Keras 1 that lay otherwise, or meant otherwise: axes of constraints, Theano's windows, deviations."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from spec_compiler.diagnostics import THEANO_PADDING, show
+from spec_compiler.diagnostics import MOVING_DEVIATION, THEANO_PADDING, show
 from spec_compiler.dialects.arguments import Arguments
 
 # Where each axis of the old kernel is in today's, which is (rows, columns, channels, filters); None: it is gone.
@@ -69,6 +69,12 @@ def transposed(args: Arguments) -> None:
 def early_sequence(args: Arguments) -> None:
     """Turn that of a Convolution1D of Keras 1.0, or before, as if it were of Keras 1.1."""
     _turn(args, "W_constraint", _EARLY_SEQUENCE)
+
+
+def early_statistics(args: Arguments) -> None:
+    """Warn that a BatchNormalization before Keras 1.0.7 had no moving variance."""
+    message = "the moving variance was a standard deviation then: set `(deviation + epsilon) ** 2 - epsilon` for it"
+    args.warn(MOVING_DEVIATION, "epsilon", message)
 
 
 def _turn(args: Arguments, name: str, places: Sequence[int | None]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spec_compiler import load_spec
+from spec_compiler import load_spec, validate
 from spec_compiler.models import model_from_json
 
 
@@ -147,3 +147,42 @@ def test_a_compiled_graph_trains_by_the_names_of_its_outputs() -> None:
     spec = load_spec(document)
     assert spec.training is not None
     assert set(spec.training.loss) == {"o", "p"}
+
+
+@pytest.mark.parametrize("version", [None, "1.0.5", "1.0.8"])
+def test_moving_deviations_of_the_time_can_be_set_as_variances(version: str | None) -> None:
+    arguments = {"epsilon": 0.01, "momentum": 0.9, "mode": 0, "axis": -1}
+    if version is None:
+        document: dict[str, Any] = {
+            "name": "Sequential",
+            "layers": [inline("BatchNormalization", input_shape=[4], **arguments)],
+        }
+    else:
+        config = {"name": "b", "batch_input_shape": [None, 4], "input_dtype": "float32", **arguments}
+        layers = [
+            {"class_name": "BatchNormalization", "config": config},
+            {"class_name": "Dropout", "config": {"name": "d", "p": 0.5}},
+        ]
+        document = {"class_name": "Sequential", "keras_version": version, "config": layers}
+    report = validate(document)
+    assert report.ok
+    assert [warning.code.id for warning in report.warnings] == ([] if version == "1.0.8" else ["SC115"])
+    if version == "1.0.8":
+        return
+    assert "(deviation + epsilon) ** 2 - epsilon" in str(report)
+    model = model_from_json(json.dumps(document))
+    gamma, beta, mean = rng.standard_normal((3, 4)).astype("float32")
+    deviation = rng.uniform(0.3, 2, 4).astype("float32")
+    model.set_weights([gamma, beta, mean, (deviation + 0.01) ** 2 - 0.01])
+    x = rng.standard_normal((5, 4)).astype("float32")
+    expected = gamma * (x - mean) / (deviation + 0.01) + beta
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["ZeroPadding3D", "UpSampling3D", "MaxPooling3D", "ZeroPadding2D", "UpSampling2D", "MaxPooling2D"]
+)
+def test_theanos_order_of_axes_where_none_is_stated(name: str) -> None:
+    shape = [3, 4, 4, 4] if name.endswith("3D") else [3, 4, 4]
+    spec = load_spec({"name": "Sequential", "layers": [inline(name, input_shape=shape)]})
+    assert spec.layers[-1].data_format == "channels_first"
