@@ -6,6 +6,7 @@ from spec_compiler.diagnostics import Reporter
 from spec_compiler.dialects import keras0, keras1, keras2, keras2_versions, keras3, masks, tfjs
 from spec_compiler.dialects.detect import Detected
 from spec_compiler.dialects.frozen import freeze_within
+from spec_compiler.dialects.keras0_dropout import is_early
 from spec_compiler.dialects.layers import LayerReader
 from spec_compiler.dialects.models import read_model
 from spec_compiler.dialects.training import read_training
@@ -44,7 +45,8 @@ def read_untrained(found: Detected, reporter: Reporter) -> ModelSpec | None:
     elif found.dialect == "keras2":
         rules = (keras2_versions.rules(found.origin, found.data), *rules)
     rule = masks.of(found)
-    reader = LayerReader(rules, reporter, inline=found.dialect == "keras0", masks=rule)
+    inline = found.dialect == "keras0"
+    reader = LayerReader(rules, reporter, inline, masks=rule, early=inline and is_early(found.data))
     item = reader.item(found.data, found.path)
     if item is None:
         return None

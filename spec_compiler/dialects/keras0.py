@@ -16,6 +16,7 @@ _ORDERED = words(
 )
 
 RULES = Rules(
+    classes={"UpSample1D": "UpSampling1D", "UpSample2D": "UpSampling2D"},
     renamed={
         "Reshape": {"dims": "target_shape"},
         "MaxPooling2D": {"poolsize": "pool_size", "stride": "strides"},
@@ -24,8 +25,7 @@ RULES = Rules(
     silent={
         "*": {"truncate_gradient": (-1,), "cache_enabled": (ANY,), "custom_name": (ANY,)},
         "Activation": {"target": (ANY,), "beta": (ANY,)},
-        "MaxPooling2D": {"ignore_border": (True,)},
-        "AveragePooling2D": {"ignore_border": (True,)},
+        **{f"{kind}Pooling{n}D": {"ignore_border": (True,)} for kind in ("Max", "Average") for n in (1, 2)},
     },
     steps={"Convolution1D": early_sequence, "BatchNormalization": early_statistics},
     absent=dict.fromkeys(_ORDERED, _THEANO),

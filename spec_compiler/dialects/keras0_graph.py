@@ -17,6 +17,7 @@ from spec_compiler.diagnostics import (
 )
 from spec_compiler.dialects.arguments import Arguments
 from spec_compiler.dialects.items import Item
+from spec_compiler.dialects.keras0_dropout import with_factor
 from spec_compiler.dialects.layers import LayerReader
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.core import InputLayer
@@ -102,8 +103,10 @@ class GraphReader(NamedTuple):
         item = None if data is None else self.reader.item(data, place)
         layer = None if item is None else self.read_any(self.reader, item, name)
         self._name(name, Ref(name), path)
-        if not shared and layer is not None and called_on is not None:
-            self.spec.placed.append(Placed(layer, [CallSpec((called_on,), {}, path)]))
+        if not shared and item is not None and called_on is not None:
+            for one in with_factor(self.reader, layer, item):
+                self.spec.placed.append(Placed(one, [CallSpec((called_on,), {}, path)]))
+                self.nodes[name] = called_on = Ref(str(one.name))
         elif shared and layer is not None and called_on:
             self.spec.placed.append(Placed(layer, [CallSpec((ref,), {}, path) for ref in called_on]))
         if shared:

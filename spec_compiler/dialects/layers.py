@@ -49,6 +49,8 @@ class LayerReader:
     """Whether the class stands in `name` and the arguments beside it, as in Keras 0."""
     masks: str | None = None
     """Whose rule for masks the file's Keras followed; None: Keras 3's."""
+    early: bool = False
+    """Whether it was Keras 0.1 or 0.2."""
     taken: set[str] = field(default_factory=set)
     """Names made up so far, for layers that the file gives none."""
     _counts: dict[str, int] = field(default_factory=dict)

@@ -186,3 +186,82 @@ def test_theanos_order_of_axes_where_none_is_stated(name: str) -> None:
     shape = [3, 4, 4, 4] if name.endswith("3D") else [3, 4, 4]
     spec = load_spec({"name": "Sequential", "layers": [inline(name, input_shape=shape)]})
     assert spec.layers[-1].data_format == "channels_first"
+
+
+EARLY = {"name": "LSTM", "output_dim": 5, "truncate_gradient": -1, "return_sequences": False, "activation": "tanh",
+         "inner_activation": "hard_sigmoid", "init": "glorot_uniform", "inner_init": "orthogonal"}  # fmt: skip
+
+
+def test_dropout_before_keras_0_3_scaled_down_outside_of_training() -> None:
+    layers = [
+        {**EARLY, "input_shape": [3, 5]},
+        {"name": "Dropout", "p": 0.3},
+        {"name": "Dense", "output_dim": 2},
+        {"name": "Dropout", "p": 0.0},
+    ]
+    model = model_from_json(json.dumps({"name": "Sequential", "layers": layers}))
+    kernel, bias = dense(5, 2)
+    model.set_weights([*model.get_weights()[:3], kernel, bias])
+    x = rng.standard_normal((4, 3, 5)).astype("float32")
+    recurrent = model_from_json(json.dumps({"name": "Sequential", "layers": layers[:1]}))
+    recurrent.set_weights(model.get_weights()[:3])
+    states = recurrent.predict(x, verbose=0)
+    np.testing.assert_allclose(model.predict(x, verbose=0), 0.7 * states @ kernel + bias, rtol=1e-5, atol=1e-5)
+
+
+def test_dropout_before_keras_0_3_kept_values_as_they_were_in_training() -> None:
+    layers = [
+        {"name": "MaxPooling2D", "pool_size": [1, 1], "ignore_border": True, "input_shape": [8, 8, 8]},
+        {"name": "Dropout", "p": 0.25},
+    ]
+    model = model_from_json(json.dumps({"name": "Sequential", "layers": layers}))
+    y = model(np.full((4, 8, 8, 8), 3, "float32"), training=True).numpy()
+    values, counts = np.unique(y.round(5), return_counts=True)
+    assert values.tolist() == [0.0, 3.0]
+    assert abs(counts[1] / y.size - 0.75) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("layer", "early"),
+    [
+        (EARLY, True),
+        ({"name": "MaxPooling1D", "pool_length": 1, "ignore_border": True}, True),
+        ({"name": "Convolution2D", "nb_filter": 1, "nb_row": 1, "nb_col": 1}, True),
+        ({"name": "Convolution2D", "nb_filter": 1, "nb_row": 1, "nb_col": 1, "dim_ordering": "th"}, False),
+        ({"name": "Dense", "output_dim": 1, "custom_name": "dense"}, False),
+        ({"name": "Dense", "output_dim": 1}, False),
+        ({"name": "GRU", "output_dim": 1, "go_backwards": False}, False),
+    ],
+)
+def test_documents_before_keras_0_3_are_told_by_what_their_layers_state(layer: dict[str, Any], early: bool) -> None:
+    shape = [1, 4, 4] if "2D" in layer["name"] else [4] if layer["name"] == "Dense" else [4, 3]
+    dropping = {
+        "name": "Sequential",
+        "layers": [{"name": "Dense", "output_dim": 2, "input_shape": [3]}, {"name": "Dropout", "p": 0.5}],
+    }
+    document = {"name": "Graph",
+                "input_config": [{"name": "a", "input_shape": shape}, {"name": "b", "input_shape": [3]}],
+                "node_config": [{"name": "first", "input": "a"}, {"name": "drop", "input": "b"}, {"name": "last", "input": "drop"}],
+                "output_config": [{"name": "first", "input": "first"}, {"name": "last", "input": "last"}],
+                "nodes": {"first": layer, "drop": {"name": "Dropout", "p": 0.5}, "last": dropping}}  # fmt: skip
+    spec = load_spec(document)
+    assert sum(type(one).__name__ == "Rescaling" for one in spec.walk()) == (2 if early else 0)
+    if early:
+        x = rng.standard_normal((2, 3)).astype("float32")
+        model = model_from_json(json.dumps(document))
+        kernel, bias = dense(3, 2)
+        model.get_layer("last").set_weights([kernel, bias])
+        _, found = model.predict([np.zeros((2, *shape), "float32"), x], verbose=0)
+        np.testing.assert_allclose(found, 0.5 * ((0.5 * x) @ kernel + bias), rtol=1e-5, atol=1e-6)
+
+
+def test_names_of_layers_that_keras_0_3_renamed() -> None:
+    layers = [{"name": "UpSample1D", "length": 2, "input_shape": [3, 4]}, {"name": "Flatten"}]
+    assert [type(layer).__name__ for layer in load_spec({"name": "Sequential", "layers": layers}).layers] == [
+        "InputLayer",
+        "UpSampling1D",
+        "Flatten",
+    ]
+    layers = [{"name": "UpSample2D", "size": [2, 1], "input_shape": [3, 4, 4]}]
+    spec = load_spec({"name": "Sequential", "layers": layers})
+    assert spec.layers[-1].data_format == "channels_first"
