@@ -217,7 +217,7 @@ def over_steps(
         if mask is not None:
             named(x, "steps")
         if mask is not None and wanted:
-            last = call.function(nn_steps.spread, x, place[:, -1:])[:, 0]
+            last = call.function(nn_steps.last, x, place)
             final[0] = named(last if own is None else torch.where(place[:, -1:] >= 0, last, own[0]), "h")
         finals += final
     if mask is None:
@@ -225,7 +225,7 @@ def over_steps(
     if layer.return_sequences:
         y = call.function(nn_steps.spread, x, place)
         return torch.where(mask.unsqueeze(-1), y, 0.0) if layer.zero_output_for_mask else y, finals
-    y = call.function(nn_steps.spread, x, place[:, -1:])[:, 0] if last is None else last
+    y = call.function(nn_steps.last, x, place) if last is None else last
     return torch.where(mask[:, -1:], y, 0.0) if layer.zero_output_for_mask else y, finals
 
 

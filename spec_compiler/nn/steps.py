@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 def compact(x_btf: Tensor, mask_bt: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -29,7 +30,14 @@ def at(x_btf: Tensor, place_bt: Tensor) -> Tensor:
 
 def spread(y_btu: Tensor, place_bt: Tensor) -> Tensor:
     """The outputs at `place_bt` of the compacted ones; zeros before the first unmasked step."""
-    return torch.where((place_bt >= 0).unsqueeze(-1), at(y_btu, place_bt.clamp(min=0)), 0.0)
+    return at(F.pad(y_btu, (0, 0, 1, 0)), place_bt + 1)
+
+
+def last(y_btu: Tensor, place_bt: Tensor) -> Tensor:
+    """The last step of what `spread` makes of them: (batch, units)."""
+    place_b1 = place_bt[:, -1:]
+    index_b1u = place_b1.clamp(min=0).unsqueeze(-1).expand(-1, -1, y_btu.shape[-1])
+    return torch.where(place_b1 >= 0, y_btu.gather(1, index_b1u)[:, 0], 0.0)
 
 
 class States(nn.Module):
