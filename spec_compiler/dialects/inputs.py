@@ -26,7 +26,7 @@ def implied_input(reader: LayerReader, item: Item, layer: LayerSpec) -> InputLay
         values |= {"batch_shape": inner.batch_shape, "dtype": inner.dtype}
         return reader.validated(InputLayer, Arguments("InputLayer", values), item)
     config = item.config if isinstance(item.config, dict) else {}
-    shape, key = _stated_shape(type(layer).__name__, config)
+    shape, key = _stated_shape(type(layer).__name__, config, reader.inline)
     if key is None:
         return None
     values |= {"batch_shape": shape, "dtype": config.get("input_dtype") or layer.variable_dtype}
@@ -34,8 +34,13 @@ def implied_input(reader: LayerReader, item: Item, layer: LayerSpec) -> InputLay
     return reader.validated(InputLayer, Arguments("InputLayer", values, keys), item)
 
 
-def _stated_shape(class_name: str, config: dict[str, Any]) -> tuple[Any, str | None]:
+def _stated_shape(class_name: str, config: dict[str, Any], keras0: bool) -> tuple[Any, str | None]:
     """The shape of a batch, and the key it stands under."""
+    if keras0 and class_name == "Embedding":
+        # Keras 0 wrote the number of words as the shape of an Embedding's input, whose length was `input_length`.
+        whole = config.get("batch_input_shape")
+        batch = whole[0] if isinstance(whole, (list, tuple)) and whole else None
+        return [batch, config.get("input_length")], "input_length"
     if config.get("batch_input_shape") is not None:
         return config["batch_input_shape"], "batch_input_shape"
     shape = config.get("input_shape")

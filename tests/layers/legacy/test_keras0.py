@@ -265,3 +265,28 @@ def test_names_of_layers_that_keras_0_3_renamed() -> None:
     layers = [{"name": "UpSample2D", "size": [2, 1], "input_shape": [3, 4, 4]}]
     spec = load_spec({"name": "Sequential", "layers": layers})
     assert spec.layers[-1].data_format == "channels_first"
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        # Its `input_shape` was the number of words, whatever the length.
+        ({"input_shape": [7], "input_length": 5}, (None, 5)),
+        ({"input_shape": [7], "input_length": None}, (None, None)),
+        ({"batch_input_shape": [3, 7], "input_length": 5}, (3, 5)),
+        ({"input_length": 5}, (None, 5)),
+    ],
+)
+def test_length_of_what_an_embedding_takes(stated: dict[str, Any], expected: tuple[int | None, ...]) -> None:
+    layers = [
+        inline("Embedding", input_dim=7, output_dim=3, mask_zero=False, **stated),
+        inline("TimeDistributedDense", output_dim=2),
+    ]
+    model = model_from_json(json.dumps({"name": "Sequential", "layers": layers}))
+    assert model.input_shape == expected
+    words, (kernel, bias) = rng.standard_normal((7, 3)).astype("float32"), dense(3, 2)
+    model.set_weights([words, kernel, bias])
+    x = rng.integers(0, 7, (3, 5))
+    np.testing.assert_allclose(
+        model.predict(x, batch_size=3, verbose=0), words[x] @ kernel + bias, rtol=1e-5, atol=1e-6
+    )
