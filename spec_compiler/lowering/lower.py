@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +50,7 @@ def build(lowered: LoweredGraph, existing: Existing | None = None) -> GraphModul
 
     `existing(layer, name)` may give the layer's submodule where there is one already, so that models share it.
     """
-    with _NoInit():
+    with _NoInit(), _float32():
         module = lowered.build(existing)
     _check_rules(lowered, module)
     return module
@@ -82,6 +83,17 @@ class _NoInit(torch.overrides.TorchFunctionMode):
         if getattr(func, "__module__", None) == "torch.nn.init":
             return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
         return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _float32() -> Iterator[None]:
+    """Has weights of no other data type be float32, whatever the process's default is."""
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(default)
 
 
 @torch.no_grad()

@@ -121,7 +121,7 @@ class OpCall:
         if self.call.channels_first and shape:
             # Elementwise operations alone come here: the constant is stretched, so it is permuted as they are.
             rank = len(self.call.shapes[0])
-            whole = torch.tensor(values, dtype=torch.float64).reshape((1,) * (rank - len(shape)) + shape)
+            whole = torch.tensor(values, dtype=torch.float64, device="cpu").reshape((1,) * (rank - len(shape)) + shape)
             values = whole.permute(0, rank - 1, *range(1, rank - 1)).tolist()
             shape = (1,) * (rank - len(shape)) + shape
         dtype: dict[str, Any] = {} if array.dtype == "float32" else {"dtype": torch_dtype(array.dtype)}

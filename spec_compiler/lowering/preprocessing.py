@@ -54,7 +54,8 @@ def _by_arrays(layer: Normalization, call: Call, lengths: tuple[Any, ...], shape
         ]
         return call.module(ModuleExpr(nn_preprocessing.AdaptedNormalization, shape, **invert), rules)
     mean, variance = (
-        torch.tensor(value, dtype=torch.float64).reshape(shape).tolist() for value in (layer.mean, layer.variance)
+        torch.tensor(value, dtype=torch.float64, device="cpu").reshape(shape).tolist()
+        for value in (layer.mean, layer.variance)
     )
     return call.module(ModuleExpr(nn_preprocessing.Normalization, mean, variance, **invert, **call.stated_dtype()))
 

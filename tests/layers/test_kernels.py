@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from spec_compiler import Input, layers
@@ -95,3 +97,11 @@ def test_masked_attention_on_the_cpu_has_as_many_products_as_torch_s_steps() -> 
     calls = calls_of(layers.Attention()([steps, steps]), x, masked(3, 6, 4))
     # Two forward, and two backward for each of them.
     assert len(calls.tensors_of("bmm")) == 6
+
+
+@pytest.mark.parametrize("use_causal_mask", [False, True])
+def test_attention_without_a_mask_is_one_head_of_a_fused_kernel(use_causal_mask: bool) -> None:
+    x = Input((6, 4))
+    y = layers.Attention(use_scale=True)([x, x], use_causal_mask=use_causal_mask)
+    with sdpa_kernel([SDPBackend.FLASH_ATTENTION]):
+        assert "_softmax" not in calls_of(y, x, torch.randn(3, 6, 4)).names

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from spec_compiler import Input, emit, lower
+from spec_compiler import Input, emit, lower, parse_spec
 from spec_compiler.diagnostics import Reporter
 from spec_compiler.layers import (
     LSTM,
@@ -82,6 +82,31 @@ def test_module_survives_pickling(model):
 def test_module_survives_deepcopy(model):
     module, x = model
     assert torch.equal(copy.deepcopy(module)(x), module(x))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_weights_are_float32_whatever_the_default(name):
+    make, data = MODELS[name]
+    x = data()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert lower(make()).eval()(x).dtype is torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_modules_are_made_on_the_device_at_hand():
+    text = """
+    inputs: {x: [8, 8, 3]}
+    layers:
+      - Normalization: {mean: [1, 2, 3], variance: [1, 2, 3]}
+      - Conv2D: {filters: 4, kernel_size: 3}
+      - BatchNormalization
+      - {ops.maximum: {}, with: {x2: [1.0, 2.0, 3.0, 4.0]}}
+    """
+    with torch.device("meta"):
+        module = lower(parse_spec(text))
+    assert {tensor.device.type for tensor in (*module.parameters(), *module.buffers())} == {"meta"}
 
 
 def test_module_exports(model):
