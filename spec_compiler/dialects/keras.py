@@ -6,7 +6,7 @@ from spec_compiler.diagnostics import Reporter
 from spec_compiler.dialects import keras0, keras1, keras2, keras2_versions, keras3, masks, tfjs
 from spec_compiler.dialects.detect import Detected
 from spec_compiler.dialects.frozen import freeze_within
-from spec_compiler.dialects.keras0_dropout import is_early
+from spec_compiler.dialects.keras1_several import is_early
 from spec_compiler.dialects.layers import LayerReader
 from spec_compiler.dialects.models import read_model
 from spec_compiler.dialects.training import read_training

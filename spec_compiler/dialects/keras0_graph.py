@@ -17,13 +17,13 @@ from spec_compiler.diagnostics import (
 )
 from spec_compiler.dialects.arguments import Arguments
 from spec_compiler.dialects.items import Item
-from spec_compiler.dialects.keras0_dropout import with_factor
+from spec_compiler.dialects.keras1_several import layers_of
 from spec_compiler.dialects.layers import LayerReader
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.layers.core import InputLayer
 from spec_compiler.specs.model import CallSpec, FunctionalSpec, Placed, Ref
 
-ReadAny = Callable[[LayerReader, Item, str], LayerSpec | None]
+ReadAny = Callable[..., LayerSpec | None]
 Entry = dict[str, Any]
 
 _DTYPES = {"float": "float32", "int": "int32"}
@@ -101,16 +101,22 @@ class GraphReader(NamedTuple):
         shared = data is not None and data is not self._stored(name)
         called_on = self._refs(entry, path) if shared else self._called_on(entry, path)
         item = None if data is None else self.reader.item(data, place)
-        layer = None if item is None else self.read_any(self.reader, item, name)
-        self._name(name, Ref(name), path)
-        if not shared and item is not None and called_on is not None:
-            for one in with_factor(self.reader, layer, item):
-                self.spec.placed.append(Placed(one, [CallSpec((called_on,), {}, path)]))
-                self.nodes[name] = called_on = Ref(str(one.name))
-        elif shared and layer is not None and called_on:
-            self.spec.placed.append(Placed(layer, [CallSpec((ref,), {}, path) for ref in called_on]))
         if shared:
-            self._share(entry, path, [Ref(name, i) for i in range(len(called_on or ()))])
+            layer = None if item is None else self.read_any(self.reader, item, name)
+            layers = [] if layer is None else [layer]
+        else:
+            read = partial(self.read_any, self.reader, name=name)
+            layers = [] if item is None else layers_of(self.reader, item, read)
+        self._name(name, Ref(name), path)
+        if not layers or not called_on:
+            return
+        if shared:
+            self.spec.placed.append(Placed(layers[0], [CallSpec((ref,), {}, path) for ref in called_on]))
+            self._share(entry, path, [Ref(name, i) for i in range(len(called_on))])
+            return
+        for one in layers:
+            self.spec.placed.append(Placed(one, [CallSpec((called_on,), {}, path)]))
+            self.nodes[name] = called_on = Ref(str(one.name))
 
     def _stored(self, name: str) -> Any:
         config: Any = self.item.config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -12,7 +13,7 @@ from spec_compiler.dialects.calls import with_keyword
 from spec_compiler.dialects.graphs import Entry, wire
 from spec_compiler.dialects.inputs import implied_input
 from spec_compiler.dialects.items import Item
-from spec_compiler.dialects.keras0_dropout import with_factor
+from spec_compiler.dialects.keras1_several import layers_of
 from spec_compiler.dialects.layers import LayerReader
 from spec_compiler.dialects.merged import join, starts_with_merge
 from spec_compiler.dialects.operations import is_operation
@@ -63,7 +64,8 @@ def _sequential(reader: LayerReader, item: Item, name: str | None) -> ModelSpec 
     before = reader.reporter.error_count
     spec = _model(reader, SequentialSpec, item, config, name)
     branches = _branches(reader, items)
-    layers = [layer for one in items if one is not None for layer in with_factor(reader, _in_a_row(reader, one), one)]
+    in_a_row = partial(_in_a_row, reader)
+    layers = [layer for one in items if one is not None for layer in layers_of(reader, one, in_a_row)]
     if layers and items[0] is not None and layers[0].path == items[0].path and not branches:
         first = implied_input(reader, items[0], layers[0])
         layers[:0] = [first] if first is not None else []

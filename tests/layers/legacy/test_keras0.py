@@ -290,3 +290,48 @@ def test_length_of_what_an_embedding_takes(stated: dict[str, Any], expected: tup
     np.testing.assert_allclose(
         model.predict(x, batch_size=3, verbose=0), words[x] @ kernel + bias, rtol=1e-5, atol=1e-6
     )
+
+
+FULL = [
+    # class, arguments, input
+    ("Convolution1D", {"filter_length": 3, "subsample_length": 1}, [5, 2]),
+    ("Convolution1D", {"filter_length": 4, "subsample_length": 2}, [6, 2]),
+    ("Convolution2D", {"nb_row": 2, "nb_col": 3, "subsample": [1, 1]}, [2, 4, 5]),
+    ("Convolution2D", {"nb_row": 3, "nb_col": 4, "subsample": [2, 3]}, [2, 6, 5]),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "shape"), FULL)
+@pytest.mark.parametrize("form", ["keras0", "keras1", "graph"])
+def test_full_convolutions(name: str, arguments: dict[str, Any], shape: list[int], form: str) -> None:
+    arguments = {"nb_filter": 3, "border_mode": "full", "activation": "linear", **arguments}
+    if name == "Convolution2D":
+        arguments["dim_ordering"] = "th"
+    if form == "keras0":
+        document: dict[str, Any] = {"name": "Sequential", "layers": [inline(name, input_shape=shape, **arguments)]}
+    elif form == "keras1":
+        config = {"name": "c", "batch_input_shape": [None, *shape], "input_dtype": "float32", **arguments}
+        document = {
+            "class_name": "Sequential",
+            "keras_version": "1.1.0",
+            "config": [{"class_name": name, "config": config}],
+        }
+    else:
+        nodes = [{"name": "c", "input": "a", "layer": (name, arguments)}]
+        document = json.loads(graph(None, {"a": shape}, nodes, [{"name": "o", "input": "c"}]))
+    model = model_from_json(json.dumps(document))
+    kernel, bias = (rng.standard_normal(w.shape).astype("float32") for w in model.get_weights())
+    model.set_weights([kernel, bias])
+    x = rng.standard_normal((2, *shape)).astype("float32")
+    # Each element of the input is spread over all places whose window holds it, also where the window hangs over.
+    last = x if name == "Convolution1D" else x.transpose(0, 2, 3, 1)
+    sides, lengths = kernel.shape[:-2], last.shape[1:-1]
+    whole = np.zeros((2, *(n + k - 1 for n, k in zip(lengths, sides, strict=True)), 3))
+    for offset in np.ndindex(*sides):
+        places = tuple(slice(k - 1 - o, k - 1 - o + n) for o, k, n in zip(offset, sides, lengths, strict=True))
+        whole[(slice(None), *places)] += last @ kernel[offset]
+    steps = arguments.get("subsample", [arguments.get("subsample_length")])
+    expected = whole[(slice(None), *(slice(None, None, s) for s in steps))] + bias
+    expected = expected if name == "Convolution1D" else expected.transpose(0, 3, 1, 2)
+    assert model.output_shape == (None, *expected.shape[1:])
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-5)
