@@ -66,6 +66,14 @@ def test_group_normalization_gets_channels_first_in_memory() -> None:
     assert all(one.is_contiguous() for one in inputs)
 
 
+def test_pooling_gets_its_gradient_as_its_input_lies_in_memory() -> None:
+    x = Input((5, 6, 4))
+    for cls in (layers.AveragePooling2D, layers.MaxPooling2D):
+        calls = calls_of(cls(2, strides=1, padding="same")(x), x, torch.randn(3, 5, 6, 4))
+        (gradient,) = calls.tensors_of("pool2d_backward") or calls.tensors_of("pool2d_with_indices_backward")
+        assert gradient.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_slopes_of_elements_lie_in_memory_as_images_do() -> None:
     x = Input((5, 6, 4))
     convolved = layers.Conv2D(4, 3, padding="same")(x)
