@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from spec_compiler.dialects.arguments import ANY, Rules
+from spec_compiler.diagnostics import show
+from spec_compiler.dialects.arguments import ANY, Arguments, Rules
 from spec_compiler.dialects.keras1_kernels import early_sequence, early_statistics
 from spec_compiler.dialects.known import words
 
@@ -14,6 +15,14 @@ _ORDERED = words(
     UpSampling2D UpSampling3D
     """
 )
+
+
+def _merge_of_steps(args: Arguments) -> None:
+    mode = args.values.pop("mode", "sum")
+    if mode != "ave":
+        args.refuse("mode", f"TimeDistributedMerge with mode={show(mode)} cannot be built, only 'ave'")
+    args.class_name = "GlobalAveragePooling1D"
+
 
 RULES = Rules(
     classes={"UpSample1D": "UpSampling1D", "UpSample2D": "UpSampling2D"},
@@ -27,6 +36,10 @@ RULES = Rules(
         "Activation": {"target": (ANY,), "beta": (ANY,)},
         **{f"{kind}Pooling{n}D": {"ignore_border": (True,)} for kind in ("Max", "Average") for n in (1, 2)},
     },
-    steps={"Convolution1D": early_sequence, "BatchNormalization": early_statistics},
+    steps={
+        "Convolution1D": early_sequence,
+        "BatchNormalization": early_statistics,
+        "TimeDistributedMerge": _merge_of_steps,
+    },
     absent=dict.fromkeys(_ORDERED, _THEANO),
 )

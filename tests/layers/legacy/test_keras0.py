@@ -335,3 +335,19 @@ def test_full_convolutions(name: str, arguments: dict[str, Any], shape: list[int
     expected = expected if name == "Convolution1D" else expected.transpose(0, 3, 1, 2)
     assert model.output_shape == (None, *expected.shape[1:])
     np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_merge_of_steps() -> None:
+    layers = [
+        inline("TimeDistributedDense", output_dim=2, input_shape=[5, 3]),
+        inline("TimeDistributedMerge", mode="ave"),
+    ]
+    model = model_from_json(json.dumps({"name": "Sequential", "layers": layers}))
+    kernel, bias = dense(3, 2)
+    model.set_weights([kernel, bias])
+    x = rng.standard_normal((2, 5, 3)).astype("float32")
+    np.testing.assert_allclose(model.predict(x, verbose=0), (x @ kernel + bias).mean(1), rtol=1e-5, atol=1e-6)
+    layers[1]["mode"] = "mul"
+    assert "TimeDistributedMerge with mode='mul' cannot be built" in str(
+        validate({"name": "Sequential", "layers": layers})
+    )
