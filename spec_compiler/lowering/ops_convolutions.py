@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from spec_compiler.lowering.call import permuted
 from spec_compiler.lowering.conv import compact, kernel_axes, padded
+from spec_compiler.lowering.conv_transpose import placed
 from spec_compiler.lowering.expressions import differing
 from spec_compiler.lowering.ops_call import OpCall, lower_each, lowering, torch_dtype
 from spec_compiler.lowering.proxy import Proxy
@@ -116,15 +117,7 @@ def ConvTranspose(
     layer = transposed_layer(
         rank - 2, op.type(kernel).shape, strides, padding, output_padding, data_format, dilation_rate
     )
-    crops = layer.crops()
-    stated = differing({
-        "stride": (compact(layer.strides), 1),
-        "padding": (compact([before for before, _ in crops]), 0),
-        "output_padding": (compact([max(before - after, 0) for before, after in crops]), 0),
-        "dilation": (compact(layer.dilation_rate), 1),
-    })  # fmt: skip
+    stated, excess = placed(layer)
     y = CONV_TRANSPOSE[rank - 2](_first(inputs, rank, data_format), _turned(kernel, rank - 2), **stated)
-    ends = [slice(None, before - after) if after > before else slice(None) for before, after in crops]
-    if any(end.stop for end in ends):
-        y = y[(slice(None), slice(None), *ends)]
+    y = F.pad(y, excess) if any(excess) else y
     return _back(y, rank, data_format)

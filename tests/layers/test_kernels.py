@@ -74,6 +74,14 @@ def test_pooling_gets_its_gradient_as_its_input_lies_in_memory() -> None:
         assert gradient.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_transposed_convolution_makes_a_length_that_the_strides_divide() -> None:
+    x = Input((5, 6, 4))
+    made = layers.Conv2DTranspose(4, 3, strides=2, padding="same")(x)
+    (gradient,) = calls_of(made, x, torch.randn(3, 5, 6, 4)).tensors_of("convolution_backward")
+    assert not any(n % 2 for n in gradient.shape[2:])
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_slopes_of_elements_lie_in_memory_as_images_do() -> None:
     x = Input((5, 6, 4))
     convolved = layers.Conv2D(4, 3, padding="same")(x)
