@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spec_compiler.diagnostics import show
+from spec_compiler.diagnostics import TRAINS_OTHERWISE, show
 from spec_compiler.dialects import keras1_kernels as kernels
 from spec_compiler.dialects.arguments import ANY, Arguments, Rules
 from spec_compiler.dialects.known import words
@@ -101,6 +101,15 @@ def _pair(value: Any) -> Any:
 def _conv_lstm(args: Arguments) -> None:
     _kernel_size(args)
     _forget_bias(args)
+
+
+def _embedding(args: Arguments) -> None:
+    dropout = args.values.get("dropout")
+    if isinstance(dropout, (int, float)) and not isinstance(dropout, bool):
+        del args.values["dropout"]
+        if 0 < dropout < 1:
+            message = f"dropout={show(dropout)} of an Embedding, of whole words in training, is left out"
+            args.warn(TRAINS_OTHERWISE, "dropout", message)
 
 
 def _forget_bias(args: Arguments) -> None:
@@ -258,7 +267,6 @@ RULES = Rules(
     },
     silent={
         "*": {"consume_less": (ANY,), "weights": (None,)},
-        "Embedding": {"dropout": (0, 0.0)},
         "Highway": {"transform_bias": (ANY,)},
         "BatchNormalization": {"mode": (0,)},
     },
@@ -270,6 +278,7 @@ RULES = Rules(
         "Conv3D": _convolution,
         "Conv2DTranspose": _transposed,
         "SeparableConv2D": _separable,
+        "Embedding": _embedding,
         "LSTM": _forget_bias,
         "ConvLSTM2D": _conv_lstm,
         "LocallyConnected2D": _kernel_size,

@@ -175,3 +175,35 @@ def test_deconvolution_to_a_size_that_does_not_lead_back_is_refused() -> None:
     text = json.dumps({"class_name": "Sequential", "keras_version": "1.2.2", "config": layers})
     report = validate_text(text)
     assert "an output of length 12 comes from an axis of length 5" in str(report)
+
+
+@pytest.mark.parametrize("dropout", [0, 0.0, 0.2, 1.0])
+def test_embedding_with_dropout_gives_the_words_outside_of_training(dropout: float) -> None:
+    config = {"name": "e", "input_dim": 7, "output_dim": 3, "init": "uniform", "input_length": 5, "mask_zero": False,
+              "dropout": dropout, "activity_regularizer": None, "W_regularizer": None, "W_constraint": None}  # fmt: skip
+    layers = [{"class_name": "Embedding", "config": config | {"batch_input_shape": [None, 5], "input_dtype": "int32"}}]
+    text = json.dumps({"class_name": "Sequential", "keras_version": "1.2.2", "config": layers})
+    report = validate_text(text)
+    assert report.ok
+    assert [found.code.id for found in report.warnings] == (["SC116"] if dropout == 0.2 else [])
+    model = model_from_json(text)
+    words = rng.standard_normal((7, 3)).astype("float32")
+    model.set_weights([words])
+    x = rng.integers(0, 7, (2, 5))
+    np.testing.assert_array_equal(model.predict(x, verbose=0), words[x])
+
+
+@pytest.mark.parametrize("dropout", ["a", True, [0.2]])
+def test_dropout_that_is_no_number_is_reported(dropout: Any) -> None:
+    config = {
+        "name": "e",
+        "input_dim": 7,
+        "output_dim": 3,
+        "dropout": dropout,
+        "W_regularizer": None,
+        "input_length": 5,
+    }
+    layers = [{"class_name": "Embedding", "config": config}]
+    report = validate_text(json.dumps({"class_name": "Sequential", "keras_version": "1.2.2", "config": layers}))
+    assert not report.ok
+    assert "Embedding has no argument 'dropout'" in str(report)
