@@ -129,8 +129,9 @@ MOVING_DEVIATION = _code("""SC115 moving-deviation
     (under Theano up to 1.0.6), which divided by it and epsilon; since then it is a moving variance, of the same shape.
     From weights of that time, set `(deviation + epsilon) ** 2 - epsilon` in its place: that gives the same numbers.""")
 TRAINS_OTHERWISE = _code("""SC116 trains-otherwise
-    The layer did something in training that none of today's does, and is built without it, as an Embedding of Keras 1
-    with dropout, which dropped whole words. Outside of training its numbers are the same.""")
+    The layer started or did in training what none of today's does, and is built without it, as an Embedding of Keras 1
+    with dropout, which dropped whole words. With weights that are given, its numbers outside of training are the
+    same.""")
 
 CYCLE = _code("""SC201 cycle
     Layers feed each other in a circle, so none of them can come first. The message names the circle.

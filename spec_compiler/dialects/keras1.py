@@ -115,10 +115,12 @@ def _embedding(args: Arguments) -> None:
 def _forget_bias(args: Arguments) -> None:
     if "forget_bias_init" in args.values:
         start = args.values.pop("forget_bias_init")
-        if start in ("one", "ones", "zero", "zeros"):
-            args.put("unit_forget_bias", start in ("one", "ones"), "forget_bias_init")
-        else:
+        if not isinstance(start, str):
             args.refuse("forget_bias_init", f"forget_bias_init={show(start)} cannot be built, only 'one' and 'zero'")
+        elif start not in ("one", "ones", "zero", "zeros"):
+            message = f"forget_bias_init={show(start)} is left out: the forget gate's bias starts at 1"
+            args.warn(TRAINS_OTHERWISE, "forget_bias_init", message)
+        args.put("unit_forget_bias", start not in ("zero", "zeros"), "forget_bias_init")
 
 
 _PADDED_SIDES = ("top_pad", "bottom_pad", "left_pad", "right_pad")

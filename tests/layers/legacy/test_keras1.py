@@ -207,3 +207,17 @@ def test_dropout_that_is_no_number_is_reported(dropout: Any) -> None:
     report = validate_text(json.dumps({"class_name": "Sequential", "keras_version": "1.2.2", "config": layers}))
     assert not report.ok
     assert "Embedding has no argument 'dropout'" in str(report)
+
+
+@pytest.mark.parametrize(("start", "expected"), [("one", 1), ("zero", 0), ("uniform", 1)])
+def test_start_of_the_forget_gate(start: str, expected: int) -> None:
+    config = {"name": "l", "output_dim": 2, "init": "glorot_uniform", "inner_init": "orthogonal", "forget_bias_init": start,
+              "activation": "tanh", "inner_activation": "hard_sigmoid", "batch_input_shape": [None, 5, 3]}  # fmt: skip
+    text = json.dumps(
+        {"class_name": "Sequential", "keras_version": "1.2.2", "config": [{"class_name": "LSTM", "config": config}]}
+    )
+    report = validate_text(text)
+    assert report.ok
+    assert [found.code.id for found in report.warnings] == (["SC116"] if start == "uniform" else [])
+    bias = model_from_json(text).get_weights()[2]
+    assert bias.tolist() == [0, 0, expected, expected, 0, 0, 0, 0]
