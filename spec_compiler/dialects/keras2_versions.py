@@ -49,6 +49,11 @@ class Written(NamedTuple):
         return self.numbers < (2, 10)
 
     @property
+    def puts_trained_first(self) -> bool:
+        """Whether a model inside another has its weights that train before all others, as every other layer has."""
+        return not self.of_tensorflow or self.numbers < (2, 2, 4)
+
+    @property
     def cuts_variance(self) -> bool:
         """Whether VarianceScaling's `normal` is cut without being scaled up for it."""
         return self.numbers < ((2, 1, 6) if self.of_tensorflow else (2, 2))
@@ -64,6 +69,15 @@ def rules(origin: Origin, data: Any) -> Rules:
         absent={key: {"data_format": "channels_first"} for key in _ORDERED} if _has_channels_first(data) else {},
         object_steps={"VarianceScaling": _cut} if cuts else {},
     )
+
+
+def follow(spec: ModelSpec, origin: Origin) -> None:
+    """Have the models inside `spec` keep their weights in the order of the file's version."""
+    written = Written.of(origin)
+    if written is not None and written.puts_trained_first:
+        for layer in spec.walk():
+            if isinstance(layer, ModelSpec):
+                layer._puts_trained_first = True
 
 
 def _has_channels_first(data: Any) -> bool:

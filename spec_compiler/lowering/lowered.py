@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch.fx
 from torch import nn
@@ -15,12 +16,14 @@ from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.names import class_name
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.specs.base import LayerSpec
+from spec_compiler.specs.model import ModelSpec
 from spec_compiler.specs.variable import Variable
 
 Existing = Callable[[LayerSpec, str], tuple[nn.Module, ModuleExpr] | None]
 """Gives the submodule, by its name under the layer's, of a layer that is built already, and how it was built."""
 
 
+Placement = tuple["LoweredLayer", Variable, list[Rule]]
 Placed = list[tuple[str, Rule]]
 """Where a weight stands: its tensors, by name in the whole module, with the rules that place it there."""
 
@@ -71,9 +74,9 @@ class LoweredGraph:
             _tie(root, target, first)
         return torch.fx.GraphModule(root, self.fx_graph, class_name(self.graph.name))
 
-    def placements(self) -> Iterator[tuple[LoweredLayer, Variable, list[Rule]]]:
+    def placements(self) -> Iterator[Placement]:
         """Every weight wherever it stands, with the rules that place it there, in the order of the layers."""
-        return ((layer, variable, rules) for layer in flat_layers(self) for variable, rules in layer.placed())
+        return _placements(self)
 
     def ties(self) -> Iterator[tuple[str, str]]:
         """Where a layer, or a weight, of several places in this model stands once more, and where it stands first."""
@@ -103,6 +106,39 @@ def flat_layers(lowered: LoweredGraph, prefix: str = "") -> Iterator[LoweredLaye
             yield from flat_layers(inner, f"{prefix}{layer.target}.")
         else:
             yield LoweredLayer(layer.layer, prefix + layer.target, layer.variables, layer.rules)
+
+
+def _placements(lowered: LoweredGraph, prefix: str = "") -> Iterator[Placement]:
+    for member in lowered.graph.spec.members():
+        if id(member) not in lowered.layers:
+            continue
+        layer = lowered.layers[id(member)]
+        inner = lowered.modules.get(layer.target)
+        if isinstance(inner, LoweredGraph):
+            found = _placements(inner, f"{prefix}{layer.target}.")
+        else:
+            placed = LoweredLayer(layer.layer, prefix + layer.target, layer.variables, layer.rules)
+            found = ((placed, variable, rules) for variable, rules in placed.placed())
+        yield from sorted(found, key=partial(_comes_last, member)) if _puts_trained_first(member) else found
+
+
+def _puts_trained_first(member: LayerSpec) -> bool:
+    """Whether what trains of `member`, and of what it has inside, comes before all that does not.
+
+    In Keras 2 it does in every layer but, since TensorFlow 1.14, models; in Keras 3 each layer inside keeps its own.
+    """
+    if isinstance(member, ModelSpec):
+        return member.puts_trained_first
+    return member.keras2_masks
+
+
+def _comes_last(member: LayerSpec, placement: Placement) -> bool:
+    """Whether it is a weight that does not train, or, where the whole model does not, would not if it did."""
+    layer, variable, _ = placement
+    model = member.nested_model
+    if model is not None and model.puts_trained_first and not model.trainable:
+        return not variable.trainable
+    return not variable.trains_in(layer.layer)
 
 
 def _same(here: Placed, there: Placed, owner: LayerSpec) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ import torch
 from spec_compiler.diagnostics import SpecError
 from spec_compiler.dialects.write import to_dict, to_json, to_yaml
 from spec_compiler.loading import parse_spec, validate
+from spec_compiler.lowering.lower import lower_spec, weights
 from spec_compiler.runtime.model import Model
 from tests.dialects.documents import functional, layer, placed, sequential
 from tests.layers.check import assert_close
@@ -148,3 +149,24 @@ def test_input_length_of_several_axes() -> None:
     embedding = layer("Embedding", name="e", input_dim=7, output_dim=2, input_length=[3, 4])
     spec = parse_spec(json.dumps(layer("Sequential", name="m", layers=[embedding])))
     assert Model.from_spec(spec).output_shape == (None, 3, 4, 2)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize(
+    ("version", "sorted_"),
+    [("2.0.8", True), ("2.3.1", True), ("2.1.6-tf", True), ("2.2.4-tf", False), ("2.15.0", False)],
+)
+def test_models_inside_others_had_the_weights_that_train_first(version: str, sorted_: bool, frozen: bool) -> None:
+    """Keras to 2.3 and TensorFlow to 1.13 (engine/base_layer.py, `weights`); network.py has `weights` of its own since."""
+    layers = [
+        layer("Dense", name="a", units=3, batch_input_shape=[None, 4], use_bias=False),
+        layer("BatchNormalization", name="b"),
+        layer("Dense", name="c", units=2, use_bias=False),
+    ]
+    inner = layer("Sequential", name="inner", layers=layers, trainable=not frozen)
+    text = json.loads(sequential([None, 4], inner, layer("BatchNormalization", name="d")))
+    spec = parse_spec(json.dumps({**text, "keras_version": version, "backend": "tensorflow"}))
+    found = [f"{one.layer.name}/{variable.name}" for one, variable, _ in weights(lower_spec(spec))]
+    moving, last = ["b/moving_mean", "b/moving_variance"], ["d/gamma", "d/beta", "d/moving_mean", "d/moving_variance"]
+    first = ["a/kernel", "b/gamma", "b/beta"]
+    assert found == [*first, *(["c/kernel", *moving] if sorted_ else [*moving, "c/kernel"]), *last]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spec_compiler.loading import parse_spec
-from spec_compiler.lowering.lower import lower_spec
+from spec_compiler.lowering.lower import lower_spec, weights
 from tests.dialects.tf_keras_oracle.oracle import assert_close, outputs_of, run, with_weights_of
 
 tf_keras = pytest.importorskip("tf_keras")
@@ -117,3 +117,27 @@ def test_mask_within_the_steps(name: str, embedded_at_every_step: bool) -> None:
     ids[:3, 2:] = ids[3:, 1, 1:] = 0
     lowered = lower_spec(parse_spec(model.to_json()))
     assert_close(run(with_weights_of(model, lowered), [ids]), outputs_of(model, [ids]))
+
+
+def _frozen(make: Callable[..., Any], *args: Any) -> Any:
+    layer = make(*args)
+    layer.trainable = False
+    return layer
+
+
+IN_ORDER: dict[str, Callable[[], Any]] = {
+    "model of steps": lambda: L.TimeDistributed(K.Sequential([L.Dense(3), L.BatchNormalization(), L.Dense(2)])),
+    "frozen within": lambda: L.TimeDistributed(K.Sequential([_frozen(L.Dense, 3), L.BatchNormalization(), L.Dense(2)])),
+    "frozen": lambda: _frozen(L.TimeDistributed, K.Sequential([L.Dense(3), L.BatchNormalization(), L.Dense(2)])),
+    "model": lambda: K.Sequential([_frozen(L.Dense, 3), L.BatchNormalization(), L.Dense(2)]),
+    "cells": lambda: L.RNN([_frozen(L.LSTMCell, 3), L.GRUCell(2)]),
+    "normalized steps": lambda: L.TimeDistributed(L.BatchNormalization()),
+}
+
+
+@pytest.mark.parametrize("name", IN_ORDER)
+def test_weights_that_train_come_first_in_all_but_models(name: str) -> None:
+    model = K.Sequential([L.Input((5, 4)), IN_ORDER[name]()])
+    ours = [variable.shape for _, variable, _ in weights(lower_spec(parse_spec(model.to_json())))]
+    assert ours == [tuple(w.shape) for w in model.weights]
+    check(model)
