@@ -55,5 +55,6 @@ def read_untrained(found: Detected, reporter: Reporter) -> ModelSpec | None:
     spec = read_model(reader, item)
     if spec is not None and rule is not None:
         freeze_within(spec)
+    if spec is not None and found.dialect == "keras2":
         keras2_versions.follow(spec, found.origin)
     return None if reporter.error_count > before else spec

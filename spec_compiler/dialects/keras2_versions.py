@@ -72,12 +72,11 @@ def rules(origin: Origin, data: Any) -> Rules:
 
 
 def follow(spec: ModelSpec, origin: Origin) -> None:
-    """Have the models inside `spec` keep their weights in the order of the file's version."""
+    """Have the layers of `spec` keep their weights in the order of the file's version."""
     written = Written.of(origin)
-    if written is not None and written.puts_trained_first:
-        for layer in spec.walk():
-            if isinstance(layer, ModelSpec):
-                layer._puts_trained_first = True
+    in_models = written is not None and written.puts_trained_first
+    for layer in spec.walk():
+        layer._puts_trained_first = in_models or not isinstance(layer, ModelSpec)
 
 
 def _has_channels_first(data: Any) -> bool:

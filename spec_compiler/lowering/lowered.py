@@ -16,7 +16,6 @@ from spec_compiler.lowering.expressions import ModuleExpr
 from spec_compiler.lowering.names import class_name
 from spec_compiler.lowering.weights import Rule
 from spec_compiler.specs.base import LayerSpec
-from spec_compiler.specs.model import ModelSpec
 from spec_compiler.specs.variable import Variable
 
 Existing = Callable[[LayerSpec, str], tuple[nn.Module, ModuleExpr] | None]
@@ -119,17 +118,7 @@ def _placements(lowered: LoweredGraph, prefix: str = "") -> Iterator[Placement]:
         else:
             placed = LoweredLayer(layer.layer, prefix + layer.target, layer.variables, layer.rules)
             found = ((placed, variable, rules) for variable, rules in placed.placed())
-        yield from sorted(found, key=partial(_comes_last, member)) if _puts_trained_first(member) else found
-
-
-def _puts_trained_first(member: LayerSpec) -> bool:
-    """Whether what trains of `member`, and of what it has inside, comes before all that does not.
-
-    In Keras 2 it does in every layer but, since TensorFlow 1.14, models; in Keras 3 each layer inside keeps its own.
-    """
-    if isinstance(member, ModelSpec):
-        return member.puts_trained_first
-    return member.keras2_masks
+        yield from sorted(found, key=partial(_comes_last, member)) if member.puts_trained_first else found
 
 
 def _comes_last(member: LayerSpec, placement: Placement) -> bool:

@@ -156,8 +156,18 @@ class LayerSpec(SpecObject):
         """
         return self._keras2_masks
 
+    @property
+    def puts_trained_first(self) -> bool:
+        """Whether what trains of the layer, and of what it has inside, comes before all weights that do not.
+
+        In files of Keras 2 it does in every layer but, since TensorFlow 1.14, models; in Keras 3 each layer inside keeps
+        its own together.
+        """
+        return self._puts_trained_first
+
     # Types stand in comments, because pydantic looks at annotations again for every class below this one.
     _keras2_masks = PrivateAttr(default=False)  # type: bool
+    _puts_trained_first = PrivateAttr(default=False)  # type: bool
     _registered_as = PrivateAttr(default=None)  # type: tuple[str | None, str] | None
     """The module and the registered name of a class of the user's own, where a file states them."""
     _calls = PrivateAttr(default=[])  # type: list[Any]  # pydantic copies it

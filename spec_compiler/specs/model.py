@@ -57,7 +57,6 @@ class ModelSpec(LayerSpec):
 
     _training: Any = PrivateAttr(default=None)
     _origin: Origin | None = PrivateAttr(default=None)
-    _puts_trained_first = PrivateAttr(default=False)  # type: bool
     _model: Any = PrivateAttr(default=None)
 
     @property
@@ -73,11 +72,6 @@ class ModelSpec(LayerSpec):
     def origin(self) -> Origin | None:
         """What wrote the document the model was read from; None for one made in Python."""
         return self._origin
-
-    @property
-    def puts_trained_first(self) -> bool:
-        """Whether, inside another, it has the weights that train before all others: read from early files of Keras 2."""
-        return self._puts_trained_first
 
     @property
     def nested_model(self) -> "ModelSpec | None":

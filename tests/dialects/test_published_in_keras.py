@@ -11,7 +11,7 @@ import pytest
 
 from spec_compiler.diagnostics import Reporter
 from spec_compiler.dialects.write import as_json, document
-from spec_compiler.loading import load_spec, validate
+from spec_compiler.loading import load_spec, parse_spec, validate
 from spec_compiler.lowering.lower import lower_spec, weights
 from spec_compiler.models import model_from_json
 from spec_compiler.specs.base import LayerSpec
@@ -36,7 +36,10 @@ def test_keras_loads_it_with_the_same_weights(path: Path) -> None:
     text = as_json(document(spec, "keras3", Reporter()))
     with keras.device("meta"):  # weights have shapes, and no numbers
         theirs = keras.models.model_from_json(text)
-    ours = [(variable.name.rpartition("/")[2], variable.shape) for _, variable, _ in weights(lower_spec(spec))]
+    # Read again: models inside others have their weights in another order in early Keras 2.
+    ours = [
+        (variable.name.rpartition("/")[2], variable.shape) for _, variable, _ in weights(lower_spec(parse_spec(text)))
+    ]
     expected = [(weight.name, tuple(weight.shape)) for weight in theirs.weights]
     if path.name.startswith(REORDERED):
         ours, expected = sorted(ours), sorted(expected)
