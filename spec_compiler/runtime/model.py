@@ -322,6 +322,12 @@ class Model(Trainer):
 
         return emit(self._ensure_built().lowered)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy is of what makes the model up, with weights of its own: layers know their models, and those the layers.
+        from spec_compiler.runtime.copying import restored, state_of
+
+        return restored, (state_of(self),)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
