@@ -3,6 +3,7 @@
 # No `from __future__ import annotations`: pydantic evaluates every class's annotations, inherited ones again for each.
 import inspect
 from collections.abc import Mapping
+from copy import copy
 from inspect import Signature
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -179,9 +180,17 @@ class LayerSpec(SpecObject):
 
     def __copy__(self) -> Self:
         """A layer of the same arguments, called nowhere and without weights."""
-        copy = super().__copy__()
-        copy._calls, copy._bound, copy._owner = [], None, None
-        return copy
+        copied = super().__copy__()
+        copied._calls, copied._bound, copied._owner = [], None, None
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """The same, and such copies of the layers within."""
+        return super(LayerSpec, copy(self)).__deepcopy__(memo)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        # A pickled layer is such a copy too.
+        return super(LayerSpec, copy(self)).__getstate__()
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set a field. As in Keras, `trainable` is set of all layers within, too; nothing else changes by that."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from pydantic import PrivateAttr
 
@@ -58,6 +58,11 @@ class ModelSpec(LayerSpec):
     _training: Any = PrivateAttr(default=None)
     _origin: Origin | None = PrivateAttr(default=None)
     _model: Any = PrivateAttr(default=None)
+
+    def __copy__(self) -> Self:
+        copied = super().__copy__()
+        copied._model = None
+        return copied
 
     @property
     def training(self) -> "TrainingSpec | None":

@@ -81,3 +81,31 @@ def test_a_model_without_a_shape_is_copied_without_weights() -> None:
     other = copy.deepcopy(without_a_shape())
     assert not other.built
     assert other.predict(X, verbose=0).shape == (16, 2)
+
+
+@pytest.mark.parametrize("copied", [COPIED[0], COPIED[2]], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize("make", [lambda: layers.Dense(4), lambda: layers.TimeDistributed(layers.Dense(4))])
+def test_a_copied_layer_is_one_without_calls_and_weights(copied: Any, make: Any) -> None:
+    layer, x = make(), Input((3, 4))
+    model = Model(x, layer(x))
+    weights = model.get_weights()
+    other = copied(layer)
+    assert other.get_config() == layer.get_config()
+    assert not other.built
+    twin = Model(x, other(x))
+    twin.compile("sgd", "mse")
+    twin.fit(X, X, verbose=0)
+    assert len(other.get_weights()) == len(weights)
+    for a, b in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("copied", COPIED, ids=["deepcopy", "copy", "pickle"])
+@pytest.mark.parametrize("make", [shared, nested, frozen])
+def test_a_copied_spec_is_the_model_without_weights(copied: Any, make: Any) -> None:
+    model = make()
+    model.predict(X, verbose=0)
+    other = Model.from_spec(copied(model.spec))
+    assert other.to_json() == model.to_json()
+    other.set_weights(model.get_weights())
+    np.testing.assert_array_equal(other.predict(X, verbose=0), model.predict(X, verbose=0))
