@@ -5,8 +5,6 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from spec_compiler.dialects.write import as_it_is, as_json
-
 if TYPE_CHECKING:
     from spec_compiler.runtime.model import Model
 
@@ -15,7 +13,7 @@ def state_of(model: Model) -> dict[str, Any]:
     """What `restored` makes the model of again."""
     step = model._step
     return {
-        "spec": as_json(as_it_is(model.spec)),
+        "spec": deepcopy(model.spec),
         "weights": model.module.state_dict() if model.built else None,
         "compiled": {**model._arguments, "jit_compile": model._jit} if model._arguments is not None else None,
         "optimizer": None if step is None or not hasattr(step, "optimizer") else deepcopy(step.optimizer.state_dict()),
@@ -24,10 +22,9 @@ def state_of(model: Model) -> dict[str, Any]:
 
 def restored(state: dict[str, Any]) -> Model:
     """A model of its own with the state of another."""
-    from spec_compiler.loading import parse_spec
     from spec_compiler.runtime.model import Model
 
-    model = Model.from_spec(parse_spec(state["spec"], "the copied model"))
+    model = Model.from_spec(state["spec"])
     if state["weights"] is not None:
         model.module.load_state_dict(state["weights"])
     if state["compiled"] is not None:

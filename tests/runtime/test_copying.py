@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from spec_compiler import Input, Model, layers, losses, metrics, optimizers
-from spec_compiler.models import Sequential
+from spec_compiler.models import Sequential, model_from_json
 from spec_compiler.specs.schedules import ExponentialDecay
 
 X = np.random.default_rng(0).standard_normal((16, 3, 4)).astype("float32")
@@ -70,6 +70,18 @@ def test_a_copy_goes_on_as_the_model_does_and_apart_from_it(make: Any, arguments
     other.set_weights([np.zeros_like(weight) for weight in weights])
     assert any(weight.any() for weight in model.get_weights())
     assert not any(weight.any() for layer in other.layers for weight in layer.get_weights())
+
+
+@pytest.mark.parametrize("copied", COPIED, ids=["deepcopy", "copy", "pickle"])
+def test_a_copy_keeps_what_a_file_of_an_older_keras_means(copied: Any) -> None:
+    """As the order of weights, in which those of a frozen layer then come last."""
+    x = Input((4,))
+    norm = layers.BatchNormalization()
+    document = Model(x, layers.Dense(2)(norm(layers.Dense(4, trainable=False)(x)))).to_json("keras2")
+    model = model_from_json(document)
+    shapes = [weight.shape for weight in model.get_weights()]
+    assert [weight.shape for weight in copied(model).get_weights()] == shapes
+    assert copied(model).to_json() == model.to_json()
 
 
 def test_a_copy_has_the_weights_of_a_model_that_never_ran() -> None:
