@@ -24,6 +24,10 @@ def additive_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, 0.7 * torch.finfo(dtype).min)
 
 
+FEW_SCORES = 2**14
+"""As many scores a head as the CPU computes one step after another in the time of a fused kernel, which keeps none."""
+
+
 def masked_attention(
     query: Tensor,
     key: Tensor,
@@ -37,15 +41,17 @@ def masked_attention(
 
     torch's fused kernels go back from the logarithm of the softmax's sum. It is lost beside the large numbers of a row
     that attends to nothing, whose gradients are then as many times too large as there are values. Such a row takes the
-    mean of all values, and is computed apart. Where some are dropped, and on the CPU, where it takes no longer than the
-    fused kernel without such rows, everything is computed step by step.
+    mean of all values, and is computed apart. Where some are dropped, and on the CPU where scores are few, everything is
+    computed step by step.
     """
     if mask.dtype is torch.bool or not torch.is_grad_enabled():
         return F.scaled_dot_product_attention(query, key, value, mask, dropout_p, scale=scale, enable_gqa=enable_gqa)
     scale = query.size(-1) ** -0.5 if scale is None else scale
     if enable_gqa:
         key, value = (x.repeat_interleave(query.size(-3) // x.size(-3), -3) for x in (key, value))
-    if dropout_p or not query.is_cuda:
+    # A compiled graph is not to hang on how many they are.
+    few = not torch.compiler.is_compiling() and query.size(-2) * key.size(-2) <= FEW_SCORES
+    if dropout_p or (few and not query.is_cuda):
         # In float32 at least, as in torch's kernels.
         scores = (query * scale @ key.transpose(-2, -1)).to(torch.promote_types(query.dtype, torch.float32))
         weights = F.softmax(scores + mask, dim=-1).to(value.dtype)

@@ -150,7 +150,9 @@ def test_ruff_finds_nothing_to_say(tmp_path):
     assert formatted.returncode == 0, formatted.stdout
 
 
-@pytest.mark.parametrize("make", [attention, strided, bidirectional, masked, nested, by_corners], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [attention, strided, bidirectional, masked, nested, by_corners], ids=lambda make: make.__name__
+)
 def test_source_computes_what_the_module_does(make):
     import torch
 

@@ -107,12 +107,20 @@ def test_steps_are_moved_as_whole_rows_under_a_mask() -> None:
     assert not {"gather", "scatter_add"} & calls_of(y, x, masked(3, 6, 4)).names
 
 
-def test_masked_attention_on_the_cpu_has_as_many_products_as_torch_s_steps() -> None:
+def test_masked_attention_on_the_cpu_has_as_many_products_as_torch_s_steps_where_scores_are_few() -> None:
     x = Input((6, 4))
     steps = layers.Masking()(x)
     calls = calls_of(layers.Attention()([steps, steps]), x, masked(3, 6, 4))
     # Two forward, and two backward for each of them.
     assert len(calls.tensors_of("bmm")) == 6
+
+
+def test_masked_attention_on_the_cpu_keeps_no_scores_where_they_are_many() -> None:
+    for t, kept in ((128, True), (129, False)):
+        x = Input((t, 4))
+        steps = layers.Masking()(x)
+        y = layers.MultiHeadAttention(3, 2)(steps, steps)
+        assert ("_softmax" in calls_of(y, x, masked(2, t, 4)).names) == kept
 
 
 @pytest.mark.parametrize("use_causal_mask", [False, True])

@@ -77,6 +77,7 @@ def counted(text: str) -> int:
         ([60, 2], "{MultiHeadAttention: {num_heads: 3, key_dim: 2, value_dim: 3}, from: [x, x]}"),
         ([60, 2], "{MultiHeadAttention: {num_heads: 3, key_dim: 2, dropout: 0.5}, from: [x, x]}"),
         ([60, 2], "{MultiHeadAttention: {num_heads: 3, key_dim: 2, sliding_window: 4}, from: [x, x]}"),
+        ([200, 2], "{MultiHeadAttention: {num_heads: 9, key_dim: 2, sliding_window: 4}, from: [x, x]}"),
         ([60, 2], "{GroupQueryAttention: {num_query_heads: 4, num_key_value_heads: 2, head_dim: 70}, from: [x, x]}"),
         ([60, 2], "{Attention: {score_mode: dot}, from: [x, x]}"),
         ([60, 9], "{Attention: {score_mode: concat}, from: [x, x]}"),

@@ -1,5 +1,6 @@
 """Attention with several heads, whose queries, keys and values are projections."""
 
+import math
 from typing import Any, ClassVar, Self
 
 from pydantic import PrivateAttr, model_validator
@@ -21,6 +22,9 @@ from spec_compiler.specs.types import (
     Sizes,
 )
 from spec_compiler.specs.variable import Variable
+
+_FEW_SCORES = 2**14
+"""So many a head the CPU computes step by step where there is a mask."""
 
 
 class ProjectedAttention(LayerSpec):
@@ -85,7 +89,7 @@ class ProjectedAttention(LayerSpec):
         return found
 
     def intermediates(self, query: Shape, value: Shape, key: Shape | None = None, *_: Any, **__: Any) -> list[Shape]:
-        """The projections, and the scores: of all heads where torch cannot do without them, else those that masks take."""
+        """The projections, and the scores: of all heads where torch may make them, else those that masks take."""
         axes, key = self.axes(len(query)), key or value
         stated = self.projections(query, value, key)
         given = {"query": query, "gate": query, "key": key, "value": value}
@@ -93,7 +97,8 @@ class ProjectedAttention(LayerSpec):
         (heads, depth), width = stated["query"][0][1:], stated["value"][0][-1]
         others = tuple(n for i, n in enumerate(query[:-1]) if i not in axes)
         steps = (*(query[i] for i in axes), *(value[i] for i in axes))
-        return [*found, (*others, heads if self.dropout or depth != width else 1, *steps)]
+        made = self.dropout or depth != width or math.prod(n or 1 for n in steps) <= _FEW_SCORES
+        return [*found, (*others, heads if made else 1, *steps)]
 
     def axes(self, rank: int) -> tuple[int, ...]:
         """The axes attention runs over, for inputs of `rank`."""
