@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from typing import Any
 
 import click
@@ -79,8 +80,12 @@ def _csv(outputs: dict[str, Any]) -> str:
 
 
 def _npz(outputs: dict[str, Any]) -> bytes:
-    import numpy as np
+    """As `np.savez` writes them, to which some names would be arguments of its own."""
+    from numpy.lib.format import write_array
 
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **outputs)
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, array in outputs.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                write_array(file, array, allow_pickle=False)
     return buffer.getvalue()

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from spec_compiler.cli.main import run
-from spec_compiler.models import load_model
+from spec_compiler.loading import load_spec
+from spec_compiler.models import Model, load_model
 
 ROOT = Path(__file__).resolve().parents[2]
 NET = """\
@@ -64,7 +65,7 @@ ARRAYS = {
 @pytest.mark.parametrize("case", ARRAYS)
 def test_wrong_arrays_are_named_with_their_file(here, capsys, case):
     arrays, said = ARRAYS[case]
-    np.savez("data.npz", **arrays, allow_pickle=True)
+    np.savez("data.npz", **arrays)
     assert run(["train", "net.yaml", "--data", "data.npz"]) == 1
     err = capsys.readouterr().err
     assert err.startswith("data.npz:1:1: ") and said in err
@@ -135,6 +136,20 @@ def test_trained_model_is_evaluated_and_asked(here, capsys, data):
         rows = list(csv.reader(printed.splitlines()))
         assert rows[0] == ["price"] and list(arrays) == ["price"]
         np.testing.assert_array_equal(np.array(rows[1:], dtype="float32"), arrays["price"])
+
+
+def test_outputs_keep_names_that_numpy_has_for_arguments(here):
+    names = ["file", "allow_pickle", "a/b"]
+    heads = [f"  - {{Dense: {{units: {i + 1}}}, name: {name}, from: x}}\n" for i, name in enumerate(names)]
+    Path("heads.yaml").write_text(
+        f"inputs: {{x: [4]}}\nlayers:\n{''.join(heads)}outputs: [{', '.join(names)}]\n"
+    )
+    Model.from_spec(load_spec("heads.yaml")).save("heads.safetensors")
+    assert run(["predict", "heads.safetensors", "--data", "good.npz", "-o", "p.npz"]) == 0
+    with np.load("p.npz") as arrays:
+        assert {name: array.shape for name, array in arrays.items()} == {
+            name: (20, i + 1) for i, name in enumerate(names)
+        }
 
 
 @pytest.mark.parametrize(("arguments", "equal"), [(["--seed", "7"], True), ([], False)])
