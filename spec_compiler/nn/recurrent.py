@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,13 @@ class OneLayer(nn.RNNBase):
     def flat(self) -> list[Tensor]:
         """The weights as the fused kernels take them."""
         return [*self.all_weights[0]]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """As in torch, but that the bias which is no parameter is zero after `to_empty`, too."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if "bias_hh_l0" in self._buffers:
+            self.bias_hh_l0.zero_()
+        return self
 
     def start(self, x_btf: Tensor, states: Sequence[Tensor] | None, count: int = 1) -> list[Tensor]:
         """The states that a batch starts from, `count` of them: those given, or zeros.
@@ -65,6 +73,9 @@ class LSTM(OneLayer):
     ) -> tuple[Tensor, Tensor, Tensor]:
         h, c = self.start(x_btf, states, 2)
         weights = self.flat
+        if torch.compiler.is_compiling() and torch.is_grad_enabled() and not (x_btf.is_cuda or x_btf.requires_grad):
+            # torch compiles an LSTM of an input without gradient to a kernel of the CPU that has no backward pass.
+            x_btf = torch.where(x_btf.new_zeros((), dtype=torch.bool), weights[0][0, 0], x_btf)
         if past_bt is not None:
             shut, open_ = (weights[0].new_full((self.hidden_size, 1), gate) for gate in (-1e4, 1e4))
             hold = torch.cat([shut, open_, weights[0].new_zeros(2 * self.hidden_size, 1)])

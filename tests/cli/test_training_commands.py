@@ -141,9 +141,7 @@ def test_trained_model_is_evaluated_and_asked(here, capsys, data):
 def test_outputs_keep_names_that_numpy_has_for_arguments(here):
     names = ["file", "allow_pickle", "a/b"]
     heads = [f"  - {{Dense: {{units: {i + 1}}}, name: {name}, from: x}}\n" for i, name in enumerate(names)]
-    Path("heads.yaml").write_text(
-        f"inputs: {{x: [4]}}\nlayers:\n{''.join(heads)}outputs: [{', '.join(names)}]\n"
-    )
+    Path("heads.yaml").write_text(f"inputs: {{x: [4]}}\nlayers:\n{''.join(heads)}outputs: [{', '.join(names)}]\n")
     Model.from_spec(load_spec("heads.yaml")).save("heads.safetensors")
     assert run(["predict", "heads.safetensors", "--data", "good.npz", "-o", "p.npz"]) == 0
     with np.load("p.npz") as arrays:
