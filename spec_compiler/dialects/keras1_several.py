@@ -44,7 +44,7 @@ def _mappings(data: Any) -> Iterator[dict[str, Any]]:
 def layers_of(reader: LayerReader, item: Item, read: Callable[[Item], LayerSpec | None]) -> list[LayerSpec]:
     """The layers that `item` is today, in a row, the one that bears its name being what `read` makes of it.
 
-    None when a fault was reported.
+    There are none when a fault was reported.
     """
     config = item.config
     full = isinstance(config, dict) and config.get("border_mode") == "full" and item.named.own_name in _CONVOLUTIONS
