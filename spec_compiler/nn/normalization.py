@@ -89,10 +89,11 @@ class MovingStatistics(nn.modules.batchnorm._BatchNorm):
             weight = torch.ones_like(bias)
         elif bias is None and weight is not None:
             bias = torch.zeros_like(weight)
-        if x.dim() in (2, 4, 5):
+        if x.dim() == 2 or (x.dim() in (4, 5) and 1 not in x.shape[2:]):
             return F.batch_norm(x, mean, variance, weight, bias, **kwargs)
-        # Of three axes torch takes several times as long where the channels are last in memory, but not of four.
-        y = F.batch_norm(x.flatten(2).unsqueeze(-1), mean, variance, weight, bias, **kwargs)
+        # Of three axes torch takes several times as long where the channels are last in memory. Of more it takes gradients
+        # for others, on the CPU, where an axis behind them is of length 1 and has a stride that leaves their order open.
+        y = F.batch_norm(x.flatten(2).unsqueeze(2), mean, variance, weight, bias, **kwargs)
         return y.view_as(x)
 
     def affine_at(self, steps: int) -> tuple[Tensor | None, Tensor | None]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +15,7 @@ from spec_compiler.diagnostics import Reporter
 from spec_compiler.lowering.lower import assign, build, parameters_of, read, weights
 from spec_compiler.lowering.to_fx import lower_graph
 from spec_compiler.models import Model
-from spec_compiler.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, MaskedBatchNorm
+from spec_compiler.nn.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, MaskedBatchNorm
 from spec_compiler.passes import check
 from spec_compiler.specs.layers.core import InputLayer, Masking
 from spec_compiler.specs.layers.normalization import BatchNormalization
@@ -140,3 +143,34 @@ def test_it_starts_anew_without_a_weight_or_a_bias(make, missing: str) -> None:
         tensor.add_(1)
     norm.reset_parameters()
     assert all(torch.equal(tensor, start[name]) for name, tensor in norm.state_dict().items())
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("lengths", [(7,), (7, 1), (1, 7), (1, 1), (7, 3), (7, 3, 1), (1, 7, 1), (7, 2, 3), (1,)])
+def test_gradients_hang_on_no_order_in_memory(lengths: tuple[int, ...], frozen: bool) -> None:
+    """torch 2.10 to 2.13 has others on the CPU, where strides of an axis of length 1 leave it open which order it is."""
+    module = [BatchNorm1d, BatchNorm2d, BatchNorm3d][len(lengths) - 1](4, eps=1e-3, momentum=0.1, frozen=frozen)
+    with torch.no_grad():
+        for tensor in (module.weight, module.bias, module.running_mean, module.running_var):
+            tensor.uniform_(0.5, 2)
+    x, g = torch.randn(2, 6, 4, *lengths).unbind()
+
+    def results(module: nn.Module, x: torch.Tensor, g: torch.Tensor) -> list[torch.Tensor]:
+        x = x.detach().requires_grad_()
+        y = copy.deepcopy(module).train()(x)
+        return [y, *torch.autograd.grad(y, x, g)]
+
+    exact = results(copy.deepcopy(module).double(), x.double(), g.double())
+    for a, b in itertools.product(orders(x), orders(g)):
+        for found, expected in zip(results(module, a, b), exact, strict=True):
+            torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+def orders(x: torch.Tensor) -> list[torch.Tensor]:
+    """`x` with its channels first in memory and last, the strides of axes of length 1 being the least and the largest."""
+    last = x.movedim(1, -1).contiguous().movedim(-1, 1)
+    return [
+        one.as_strided(x.shape, [of_one if n == 1 else s for n, s in zip(one.shape, one.stride(), strict=True)])
+        for one in (x.contiguous(), last)
+        for of_one in (1, x.numel())
+    ]
