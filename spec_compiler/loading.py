@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,10 +118,10 @@ def _failed(error: SpecError) -> tuple[Reporter, None]:
     return reporter, None
 
 
-def _read(document: Document) -> tuple[Reporter, ModelSpec | None]:
+def _read(document: Document, keras_version: str | None = None) -> tuple[Reporter, ModelSpec | None]:
     reporter = Reporter(document)
     reporter.extend(document.warnings)
-    return reporter, read(document, reporter)
+    return reporter, read(document, reporter, keras_version)
 
 
 def _read_archive(path: str | os.PathLike[str]) -> tuple[Reporter, ModelSpec | None]:
@@ -132,10 +131,8 @@ def _read_archive(path: str | os.PathLike[str]) -> tuple[Reporter, ModelSpec | N
     if config is None:
         message = "the archive has no 'config.json', so it holds no model"
         raise SpecError(Diagnostic(BAD_ARCHIVE, message, span=Span(os.fspath(path), 1, 1)))
-    reporter, spec = _read(parse(config, f"{os.fspath(path)}!config.json", "json"))
-    if spec is not None and spec.origin is not None and spec.origin.keras_version is None:
-        spec._origin = replace(spec.origin, keras_version=_version(read_member(path, "metadata.json")))
-    return reporter, spec
+    version = _version(read_member(path, "metadata.json"))
+    return _read(parse(config, f"{os.fspath(path)}!config.json", "json"), version)
 
 
 def _read_saved_model(metadata: str | os.PathLike[str]) -> tuple[Reporter, ModelSpec | None]:

@@ -108,6 +108,9 @@ def _list(value: Any) -> list[Any]:
 def _check_arguments(layer: LayerSpec, call: CallSpec, reporter: Reporter) -> None:
     """Report what a layer cannot be called on: anything but tensors, and lists of them where it takes lists."""
     named = [call.kwargs[name] for name in _TENSOR_ARGUMENTS if name in call.kwargs]
+    if layer.takes_list:
+        # Keras 3.0 to 3.9 write a mask for each input, null for one that has none.
+        named = [[ref for ref in one if ref is not None] if isinstance(one, list) else one for one in named]
     if is_recurrent(type(layer)):
         # Cells on top of each other have a list of states each.
         named = [list(refs_in(one)) if isinstance(one, list) and all(map(_is_tensors, one)) else one for one in named]

@@ -53,7 +53,7 @@ def read_untrained(found: Detected, reporter: Reporter) -> ModelSpec | None:
     if found.bare:
         item = item._replace(config_path=found.path)
     spec = read_model(reader, item)
-    if spec is not None and rule is not None:
+    if spec is not None and rule in masks.OF_KERAS2:
         freeze_within(spec)
     if spec is not None and found.dialect == "keras2":
         keras2_versions.follow(spec, found.origin)

@@ -230,6 +230,8 @@ def _has_own_graph(layer: LayerSpec) -> bool:
 def _masks_differ(node: Node) -> bool:
     """Whether Keras 2 would compute other numbers or another mask than the call does, for the masks it has."""
     layer = node.layer
+    if layer.drops_masks:
+        return layer.output_mask(tuple(mask is not None for mask in node.masks)) != "none"
     if not layer.keras2_masks and isinstance(layer, TimeDistributed):
         return _step_masks_differ(layer, node)
     if layer.keras2_masks or not any(mask is not None for mask in node.masks):

@@ -55,6 +55,8 @@ def _makes_mask(value: Value, shape: Shape | None) -> None:
 
 
 def _layer(node: Node) -> None:
+    if node.layer.drops_masks:
+        return
     first = node.outputs[0]
     # The inputs are the positional arguments; where there are none, the named ones.
     masks = node.masks[: len(list(values_in(node.args))) or None]

@@ -152,10 +152,17 @@ class LayerSpec(SpecObject):
     def keras2_masks(self) -> bool:
         """Whether masks are merged, and pass states by, as in Keras 2: read from its files, and written in them alone.
 
+        In files of Keras 3.0 to 3.3 merging layers compute so too, and until 3.13 Softmax does.
+
         Softmax is Keras 2's under a mask, SpectralNormalization has its weights in Keras 2's order, and a TimeDistributed
         runs all steps as one batch in everything, too.
         """
         return self._keras2_masks
+
+    @property
+    def drops_masks(self) -> bool:
+        """Whether the output bears no mask, whatever the inputs bear: in files of Keras 3.0 to 3.3, of what takes a list."""
+        return self._drops_masks
 
     @property
     def puts_trained_first(self) -> bool:
@@ -168,6 +175,7 @@ class LayerSpec(SpecObject):
 
     # Types stand in comments, because pydantic looks at annotations again for every class below this one.
     _keras2_masks = PrivateAttr(default=False)  # type: bool
+    _drops_masks = PrivateAttr(default=False)  # type: bool
     _puts_trained_first = PrivateAttr(default=False)  # type: bool
     _registered_as = PrivateAttr(default=None)  # type: tuple[str | None, str] | None
     """The module and the registered name of a class of the user's own, where a file states them."""
