@@ -12,14 +12,14 @@ from spec_compiler.specs.model import FunctionalSpec, ModelSpec, Placed
 if TYPE_CHECKING:
     from spec_compiler.dialects.detect import Detected
 
-KEY, KERAS2, KERAS2_9, KERAS3_3, KERAS3_13 = "masks", "keras2", "keras2.9", "keras3.3", "keras3.13"
+KEY, KERAS2, KERAS2_9, KERAS3_3, KERAS3_9 = "masks", "keras2", "keras2.9", "keras3.3", "keras3.9"
 """What says so at the top of a document; Keras passes over it. `keras2.9` is how it was until then."""
 OF_KERAS2 = (KERAS2, KERAS2_9)
-RULES = (*OF_KERAS2, KERAS3_3, KERAS3_13)
+RULES = (*OF_KERAS2, KERAS3_3, KERAS3_9)
 
 _KERAS3 = re.compile(r"3\.(\d+)")
 _MERGING = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
-_KEPT = {KERAS3_3: (*_MERGING, "Softmax"), KERAS3_13: ("Softmax",)}
+_KEPT = {KERAS3_3: (*_MERGING, "Softmax"), KERAS3_9: ("Softmax",)}
 """The layers of Keras 3 that computed as Keras 2's under masks until that version."""
 
 
@@ -36,7 +36,7 @@ def _of_keras3(version: str | None) -> str | None:
     if stated is None:
         return None
     minor = int(stated[1])
-    return KERAS3_3 if minor < 4 else KERAS3_13 if minor < 14 else None
+    return KERAS3_3 if minor < 4 else KERAS3_9 if minor < 10 else None
 
 
 def said(document: dict[str, Any]) -> str | None:
@@ -72,7 +72,7 @@ def stated(spec: ModelSpec) -> dict[str, str]:
     attends = any(getattr(layer, "attends_unmasked", False) for layer in layers)
     drops = any(layer.drops_masks for layer in layers)
     whole = any(layer.keras2_masks and type(layer).__name__ not in _KEPT[KERAS3_3] for layer in layers)
-    rule = KERAS2_9 if attends else KERAS2 if whole else KERAS3_3 if drops else KERAS3_13
+    rule = KERAS2_9 if attends else KERAS2 if whole else KERAS3_3 if drops else KERAS3_9
     if any(
         isinstance(layer, FunctionalSpec) and any(map(_is_masked_softmax, layer.placed)) for layer in [spec, *layers]
     ):

@@ -67,7 +67,7 @@ def _root() -> Schema:
         "blocks": _named("block", "Blocks: rows of layers with parameters, used like a class of layer."),
         "models": _named("model", "Nested models, used like a class of layer; `call` shares their weights."),
         "masks": {
-            "enum": ["keras2", "keras2.9", "keras3.3", "keras3.13"],
+            "enum": ["keras2", "keras2.9", "keras3.3", "keras3.9"],
             "description": "Merge masks as Keras did until that version, for models that come from it.",
         },
         "training": arguments(TrainingSpec),

@@ -152,7 +152,7 @@ class LayerSpec(SpecObject):
     def keras2_masks(self) -> bool:
         """Whether masks are merged, and pass states by, as in Keras 2: read from its files, and written in them alone.
 
-        In files of Keras 3.0 to 3.3 merging layers compute so too, and until 3.13 Softmax does.
+        In files of Keras 3.0 to 3.3 merging layers compute so too, and until 3.9 Softmax does.
 
         Softmax is Keras 2's under a mask, SpectralNormalization has its weights in Keras 2's order, and a TimeDistributed
         runs all steps as one batch in everything, too.

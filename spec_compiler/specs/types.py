@@ -189,16 +189,24 @@ DTYPES = [
 ]
 TENSOR_DTYPES = [dtype for dtype in DTYPES if dtype != "string" and not dtype.startswith("mixed_")]
 """Those that a tensor may be of; the others say what a layer computes in."""
+_QUANTIZED = "a quantized layer cannot be built"
 
 
 def _dtype(value: Any) -> str:
     # Keras 3 writes the policy as an object, Keras 2.4 and later as {"class_name": "Policy", ...}.
     if isinstance(value, dict) and isinstance(value.get("config"), dict):
-        value = value["config"].get("name")
+        config = value["config"]
+        if "mode" in config:
+            raise ValueError(_QUANTIZED)
+        if config.get("policy_map"):
+            raise ValueError("a layer with dtypes for single parts of it cannot be built")
+        value = config.get("name", config.get("default_policy"))
     if value is None:
         return "float32"
     if isinstance(value, str) and value in DTYPES:
         return value
+    if isinstance(value, str) and "_from_" in value:  # as Keras 3.3 writes it
+        raise ValueError(_QUANTIZED)
     raise PydanticCustomError("invalid_dtype", "expected a dtype, one of {dtypes}", {"dtypes": ", ".join(DTYPES)})
 
 
