@@ -179,7 +179,7 @@ def test_policy_for_every_layer_is_its_default(dtype: str) -> None:
     every = keras.dtype_policies.DTypePolicyMap(dtype)
     assert parse_spec(dense(written(every))).members()[1].dtype == dtype
     every["m/y"] = keras.dtype_policies.DTypePolicy("float16")
-    with pytest.raises(SpecError, match="Dense.dtype: a layer with dtypes for single parts of it cannot be built"):
+    with pytest.raises(SpecError, match=r"Dense\.dtype: a layer with dtypes for single parts of it cannot be built"):
         parse_spec(dense(written(every)))
 
 
@@ -188,5 +188,5 @@ def test_policy_for_every_layer_is_its_default(dtype: str) -> None:
 def test_quantized_layer_is_refused(as_text: bool, policy: str) -> None:
     """Keras 3.3 (dtype_policies/dtype_policy.py) writes the policy's name, 3.4 and later what it is made of."""
     said = policy if as_text else written(keras.dtype_policies.get(policy))
-    with pytest.raises(SpecError, match="Dense.dtype: a quantized layer cannot be built"):
+    with pytest.raises(SpecError, match=r"Dense\.dtype: a quantized layer cannot be built"):
         parse_spec(dense(said))
