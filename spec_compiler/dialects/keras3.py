@@ -32,7 +32,9 @@ RULES = Rules(
         "RandomBrightness": _CHANNELS_LAST,
         "RandomContrast": _CHANNELS_LAST,
         "Solarization": _CHANNELS_LAST,
-        # Until 3.9; RMSNormalization took its place.
+        # Until 3.5; nothing read it.
+        "RandomRotation": {"value_range": (ANY,)},
+        # RMSNormalization took its place.
         "LayerNormalization": {"rms_scaling": (False,)},
     },
 )

@@ -205,6 +205,8 @@ class LayerReader:
             return None
         if not isinstance(config, dict):
             return value
+        if name == "SeedGenerator":
+            return config.get("seed")  # a new one's first numbers are the seed's
         config = {key: self._object(one, (*path, "config", key)) for key, one in config.items()}
         for rules in self.rules:
             config = rules.rename_object(config, name)

@@ -190,3 +190,24 @@ def test_quantized_layer_is_refused(as_text: bool, policy: str) -> None:
     said = policy if as_text else written(keras.dtype_policies.get(policy))
     with pytest.raises(SpecError, match=r"Dense\.dtype: a quantized layer cannot be built"):
         parse_spec(dense(said))
+
+
+def test_seed_may_be_a_generator() -> None:
+    """Keras 3 (initializers/random_initializers.py) draws by a new generator what it draws by its seed."""
+    layer = json.loads(dense("float32"))
+    start = keras.initializers.RandomNormal(seed=keras.random.SeedGenerator(4))
+    layer["config"]["layers"][1]["config"]["kernel_initializer"] = keras.saving.serialize_keras_object(start)
+    kernel = Model.from_spec(parse_spec(json.dumps(layer))).get_weights()[0]
+    assert_close(torch.from_numpy(kernel), keras.initializers.RandomNormal(seed=4)((3, 2)), "kernel")
+
+
+def test_rotation_had_a_range_of_values_until_3_5() -> None:
+    """Keras 3.4.1 (layers/preprocessing/random_rotation.py) writes `value_range`, which its call does not read."""
+    layer = L.RandomRotation(0.2, fill_mode="wrap", seed=1, name="y")
+    model = keras.Sequential([keras.Input((5, 4, 3)), layer])
+    document = json.loads(model.to_json())
+    document["config"]["layers"][1]["config"]["value_range"] = [0, 255]
+    x = torch.randn(2, 5, 4, 3)
+    spec = parse_spec(json.dumps(document))
+    assert spec.members()[1] == parse_spec(model.to_json()).members()[1]
+    assert_close(Model.from_spec(spec).module.eval()(x), model(x, training=False), "rotation")
