@@ -144,6 +144,8 @@ def Slice(inputs: TensorType, start_indices: Any, *, shape: Lengths) -> TensorTy
         left = None if n is None or start is None else n - start
         if start is not None and (start < 0 or (left is not None and max(want, 0) > left)):
             raise ShapeError(f"{want} from {start} on is out of range for an axis of length {n}")
+        if n is not None and want > n:
+            raise ShapeError(f"{want} from anywhere on is out of range for an axis of length {n}")
         out.append(left if want == -1 else want)
     return TensorType(tuple(out), inputs.dtype)
 

@@ -26,7 +26,7 @@ from spec_compiler.specs.layers.ops_types import (
     some_axes_in,
     widened,
 )
-from spec_compiler.specs.shapes import DTypeError, RankError, Shape, ShapeError, TensorType, merged
+from spec_compiler.specs.shapes import DTypeError, RankError, Shape, ShapeError, TensorType, merged, show
 from spec_compiler.specs.types import Layout
 
 op = Module("keras.src.ops.numpy")
@@ -161,6 +161,8 @@ def percentile(
 def _quantile(x: TensorType, q: Operand, most: int, axis: Axes, keepdims: bool) -> TensorType:
     if len(shape_of(q)) > 1:
         raise ShapeError("q is a number, or a list of them")
+    if 0 in x.shape:
+        raise ShapeError(f"a tensor of shape {show(x.shape)} holds nothing to take quantiles of")
     stated = () if isinstance(q, TensorType) else numbers_in(q.values if isinstance(q, Array) else q)
     for number in stated:
         if not 0 <= number <= most:
