@@ -16,7 +16,7 @@ from spec_compiler.dialects.items import Item
 from spec_compiler.dialects.keras1_several import layers_of
 from spec_compiler.dialects.layers import LayerReader
 from spec_compiler.dialects.merged import join, starts_with_merge
-from spec_compiler.dialects.operations import is_operation
+from spec_compiler.dialects.operations import is_operation, settled
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.faults import report_faults
 from spec_compiler.specs.layers.core import InputLayer
@@ -198,6 +198,8 @@ def _entry(reader: LayerReader, item: Item) -> Entry:
         assert isinstance(item.config, dict)
         item = item._replace(config={key: value for key, value in item.config.items() if key != "causal"})
         nodes = with_keyword(nodes, "use_causal_mask", True)
+    if is_operation(item.named):
+        item, nodes = settled(item, nodes)
     layer = read_any(reader, item, name)
     if is_model(item):
         kind = "sequential" if item.named.own_name == "Sequential" else "functional"

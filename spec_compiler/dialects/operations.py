@@ -20,6 +20,24 @@ def is_operation(named: Named) -> bool:
     return named.class_name in known.OPERATIONS or (named.module is not None and known.holds_operations(named.module))
 
 
+def settled(item: Item, nodes: Any) -> tuple[Item, Any]:
+    """An operation and its `inbound_nodes`, where arguments of its class do not stand among the call's.
+
+    Until Keras 3.9 they did for some: the `dtype` of ZerosLike.
+    """
+    from spec_compiler.specs.layers.ops_table import find
+
+    operation = find(item.named.class_name)
+    call = nodes[0] if isinstance(nodes, list) and len(nodes) == 1 and isinstance(nodes[0], dict) else {}
+    kwargs = call.get("kwargs")
+    if operation is None or not isinstance(kwargs, dict) or not isinstance(item.config, dict):
+        return item, nodes
+    names = {parameter.name for parameter in operation.settings} & kwargs.keys()
+    given = {name: kwargs[name] for name in names if kwargs[name] is not None}
+    rest = {name: value for name, value in kwargs.items() if name not in names}
+    return item._replace(config={**item.config, **given}), [{**call, "kwargs": rest}]
+
+
 def read_operation(item: Item, name: str | None, reporter: Reporter) -> LayerSpec | None:
     """The operation that `item` states; None when a fault was reported."""
     config = item.config if isinstance(item.config, dict) else {}

@@ -211,3 +211,19 @@ def test_rotation_had_a_range_of_values_until_3_5() -> None:
     spec = parse_spec(json.dumps(document))
     assert spec.members()[1] == parse_spec(model.to_json()).members()[1]
     assert_close(Model.from_spec(spec).module.eval()(x), model(x, training=False), "rotation")
+
+
+@pytest.mark.parametrize("dtype", [None, "int32"])
+@pytest.mark.parametrize(("name", "more"), [("zeros_like", ()), ("ones_like", ()), ("full_like", (2,))])
+def test_dtype_of_an_operation_stood_among_the_call_s_arguments(name: str, more: Any, dtype: str | None) -> None:
+    """Keras 3.9.2 (ops/numpy.py) has it in ZerosLike's `call`, 3.12.0 in its `__init__`, and so in the config."""
+    x = keras.Input((3,))
+    model = keras.Model(x, getattr(keras.ops, name)(x, *more, dtype=dtype))
+    document = json.loads(model.to_json())
+    operation = document["config"]["layers"][-1]
+    operation["config"].pop("dtype", None)
+    operation["inbound_nodes"][0]["kwargs"]["dtype"] = dtype
+    given = torch.randn(2, 3)
+    found = Model.from_spec(parse_spec(json.dumps(document))).module(given)
+    expected = model(given)
+    assert found.dtype == expected.dtype and torch.equal(found, expected)
