@@ -91,8 +91,8 @@ class MovingStatistics(nn.modules.batchnorm._BatchNorm):
             bias = torch.zeros_like(weight)
         if x.dim() == 2 or (x.dim() in (4, 5) and 1 not in x.shape[2:]):
             return F.batch_norm(x, mean, variance, weight, bias, **kwargs)
-        # Of three axes torch takes several times as long where the channels are last in memory. Of more it takes gradients
-        # for others, on the CPU, where an axis behind them is of length 1 and has a stride that leaves their order open.
+        # Of three axes torch takes several times as long where the channels are last in memory. Of more its gradients
+        # are wrong on the CPU where an axis behind the channels has length 1, and a stride that leaves the order open.
         y = F.batch_norm(x.flatten(2).unsqueeze(2), mean, variance, weight, bias, **kwargs)
         return y.view_as(x)
 
@@ -180,8 +180,9 @@ class GroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled():
-            # The backward pass takes several times as long where the channels are last in memory. That of torch 2.13 crashes
-            # there if the input is no variable. A single channel may count as last even in what `contiguous` leaves as it is.
+            # The backward pass takes several times as long where the channels are last in memory. That of torch 2.13
+            # crashes there if the input is no variable. A single channel may count as last even in what `contiguous`
+            # leaves as it is.
             x = x.contiguous() if x.requires_grad else x.clone(memory_format=torch.contiguous_format)
         if self.weight is not None or self.bias is None:
             return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
