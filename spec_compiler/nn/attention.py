@@ -39,10 +39,10 @@ def masked_attention(
 ) -> Tensor:
     """`softmax(query @ keyᵀ * scale + mask) @ value`, with a fraction of the softmax dropped.
 
-    torch's fused kernels go back from the logarithm of the softmax's sum. It is lost beside the large numbers of a row
-    that attends to nothing, whose gradients are then as many times too large as there are values. Such a row takes the
-    mean of all values, and is computed apart. Where some are dropped, and on the CPU where scores are few, everything is
-    computed step by step.
+    torch's fused kernels go back from the logarithm of the softmax's sum. It is lost beside the large numbers of a
+    row that attends to nothing, whose gradients are then as many times too large as there are values. Such a row
+    takes the mean of all values, and is computed apart. Where some are dropped, and on the CPU where scores are few,
+    everything is computed step by step.
     """
     if mask.dtype is torch.bool or not torch.is_grad_enabled():
         return F.scaled_dot_product_attention(query, key, value, mask, dropout_p, scale=scale, enable_gqa=enable_gqa)

@@ -164,7 +164,7 @@ class MaskedBatchNorm(MovingStatistics):
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group normalization that may have a weight or a bias alone, samples of one value a group, channels in memory last."""
+    """Group normalization that may have a weight or a bias alone, one value a group, channels last in memory."""
 
     def __init__(
         self, num_groups: int, num_channels: int, eps: float = 1e-5, *, scale: bool = True, center: bool = True

@@ -104,7 +104,7 @@ def segment_reduce(data: Tensor, segment_ids: Tensor, num_segments: int, reduce:
 
 
 def sliced(x: Tensor, starts: Tensor, lengths: Sequence[int]) -> Tensor:
-    """The part of `x` that begins at `starts` and has `lengths`; the starts stay on the device, and so may be traced."""
+    """The part of `x` that begins at `starts` and has `lengths`; the starts stay on the device, and may be traced."""
     for dim, n in enumerate(lengths):
         x = x.index_select(dim, starts[dim] + torch.arange(n, device=x.device))
     return x

@@ -15,9 +15,10 @@ def bincount(x: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Te
 
 @torch.no_grad()
 def histogram(x: Tensor, bins: int, range: tuple[float, float] | None = None) -> tuple[Tensor, Tensor]:
-    """How many numbers lie in each of `bins` equal parts of `range`, by default from the least to the largest; the edges.
+    """How many numbers lie in each of `bins` equal parts of `range`, by default from least to largest; the edges.
 
-    It is `torch.histogram`, which knows the CPU alone. An edge belongs to the part above it, the last one to the last part.
+    It is `torch.histogram`, which knows the CPU alone. An edge belongs to the part above it, the last one to the last
+    part.
     """
     low, high = torch.aminmax(x) if range is None else (x.new_full((), end) for end in range)
     single = low == high
@@ -42,8 +43,8 @@ def unique(
 ) -> tuple[Tensor, ...]:
     """The numbers of `x` in order, each once, or the slices along `dim`.
 
-    With them, on request, where each occurs first, which of them each element is, and how often each occurs. Cut down or
-    filled up to `size`.
+    With them, on request, where each occurs first, which of them each element is, and how often each occurs. Cut down
+    or filled up to `size`.
     """
     values, which, number = torch.unique(x, return_inverse=True, return_counts=True, dim=dim)
     found = [_sized(values, dim or 0, size, fill)]

@@ -36,7 +36,7 @@ def hsv_to_rgb(x: Tensor, dim: int = -1) -> Tensor:
 
 
 def extract_patches(x: Tensor, size: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> Tensor:
-    """Windows of (batch, channels, *lengths) as channels: (batch, *windows, window * channels), pixel before channel."""
+    """Windows of (batch, channels, *lengths) as channels: (batch, *windows, window * channels), pixels first."""
     rank = len(size)
     for dim, (k, s, d) in enumerate(zip(size, stride, dilation, strict=True)):
         x = x.unfold(dim + 2, d * (k - 1) + 1, s)[..., ::d]
@@ -169,8 +169,8 @@ def affine_transform(
 ) -> Tensor:
     """Images (batch, height, width, channels) whose pixel (row, column) is read at transformed places.
 
-    `transform` holds a0 a1 a2 b0 b1 b2 c0 c1, for all images or for each: the column read is a0 * column + a1 * row + a2,
-    the row b0 * column + b1 * row + b2, both divided by c0 * column + c1 * row + 1.
+    `transform` holds a0 a1 a2 b0 b1 b2 c0 c1, for all images or for each: the column read is a0 * column + a1 * row +
+    a2, the row b0 * column + b1 * row + b2, both divided by c0 * column + c1 * row + 1.
     """
     a0, a1, a2, b0, b1, b2, c0, c1 = (transform[..., i].reshape(-1, 1, 1) for i in range(8))
     row, column = _grid(x, transform.dtype)

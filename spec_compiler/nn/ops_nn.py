@@ -13,8 +13,8 @@ def ctc_greedy_decode(
 ) -> tuple[Tensor, Tensor]:
     """The likeliest class of each step, repeats merged and blanks left out (Graves et al. 2006).
 
-    (batch, steps, classes) -> labels (1, batch, steps), int32, the rest -1; and the negated sum of the scores, (batch, 1).
-    `blank` None: the last class.
+    (batch, steps, classes) -> labels (1, batch, steps), int32, the rest -1; and the negated sum of the scores,
+    (batch, 1). `blank` None: the last class.
     """
     blank = scores.size(-1) - 1 if blank is None else blank
     best, labels = scores.max(-1)

@@ -22,7 +22,7 @@ def stft(
     window: str | None = "hann",
     center: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """Spectra of windows of a signal: (..., samples) -> (..., windows, fft_length // 2 + 1), real and imaginary part."""
+    """Spectra of windows of a signal: (..., samples) -> (..., windows, fft_length // 2 + 1), real and imaginary."""
     y = torch.stft(
         x.reshape(-1, x.size(-1)),
         fft_length,

@@ -3,17 +3,16 @@
 Each takes (batch, steps, features) and the states to start from, and returns every step's output and the final states.
 
 Three things no fused kernel has, so that they loop whatever the activations: dropout of the state between steps (in
-training alone), a GRU that resets before the matrix product (`U (r * h)` where the kernels have `r * (U h)`; on a GPU a
-kernel is brought to compute it, see `resetting_before`), and convolutions (ConvLSTM). A loop computes the input's part of
-all steps before it starts. It takes the steps apart with one `unbind`: `x[:, t]` would have each step's gradient be as
-long as all of them.
+training alone), a GRU that resets before the matrix product (`U (r * h)` where the kernels have `r * (U h)`; on a GPU
+a kernel is brought to compute it, see `resetting_before`), and convolutions (ConvLSTM). A loop computes the input's
+part of all steps before it starts. It takes the steps apart with one `unbind`: `x[:, t]` would have each step's
+gradient be as long as all of them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +34,7 @@ class OneLayer(nn.RNNBase):
         """The weights as the fused kernels take them."""
         return [*self.all_weights[0]]
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> OneLayer:
         """As in torch, but that the bias which is no parameter is zero after `to_empty`, too."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         if "bias_hh_l0" in self._buffers:
@@ -148,9 +147,10 @@ def resetting_before(
 ) -> tuple[Tensor, Tensor]:
     """A GRU that resets before the matrix product, by the kernel of one that resets after it, in two steps for one.
 
-    The kernel's state is `[h, u]`. Its first step keeps `h`, the update gate held open, and has `u = tanh(e * r * h)`, that
-    gate held shut, where `e` is so small that this is `e * r * h` in the numbers' precision. Its second has the reset gate
-    held open, and `u / e` where a GRU has `h` in what is new. A GPU takes a fifth to a tenth of the time of a loop for it.
+    The kernel's state is `[h, u]`. Its first step keeps `h`, the update gate held open, and has `u = tanh(e * r *
+    h)`, that gate held shut, where `e` is so small that this is `e * r * h` in the numbers' precision. Its second has
+    the reset gate held open, and `u / e` where a GRU has `h` in what is new. A GPU takes a fifth to a tenth of the
+    time of a loop for it.
     """
     n, steps, held = h.shape[-1], x_btf.shape[1], 1e4
     e = 2.0 ** (math.log2(torch.finfo(x_btf.dtype).eps) // 2)
@@ -181,7 +181,7 @@ def kept(x: Tensor, rate: float, gates: int) -> Tensor | None:
 
 
 def of_input(x_btf: Tensor, weight: Tensor, bias: Tensor | None, rate: float, gates: int) -> Tensor:
-    """The input's part of all gates and steps, (batch, steps, gates * units), each gate dropping features of its own."""
+    """The input's part of all gates and steps, (batch, steps, gates * units); each gate drops features of its own."""
     keep = kept(x_btf[:, :1], rate, gates)
     if keep is None:
         return F.linear(x_btf, weight, bias)
@@ -340,8 +340,8 @@ class SimpleRNNLoop(SimpleRNN):
 class ConvLSTM(nn.Module):
     """Long short-term memory over images: (batch, steps, channels, *lengths), the states (batch, filters, *lengths).
 
-    `input` and `recurrent` are convolutions to four times the filters. A masked step keeps the states, and its output is
-    the one before it, zeros at first. In dropout, each gate drops elements of its own, the same at every step.
+    `input` and `recurrent` are convolutions to four times the filters. A masked step keeps the states, and its output
+    is the one before it, zeros at first. In dropout, each gate drops elements of its own, the same at every step.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spec_compiler import Input, Model, emit, layers, load_spec, parse_spec
+from spec_compiler import Input, Model, emit, layers, load_spec, nn, parse_spec
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.yaml"))
 
@@ -179,3 +179,8 @@ def test_readme_shows_what_is_emitted():
         readme.split("```python\n", 1)[1].split("```", 1)[0],
     )
     assert emit(parse_spec(written, "readme.yaml")).endswith(f"\n\n\n{shown}")
+
+
+def test_what_source_may_bring_along_has_no_longer_lines_either():
+    for path in Path(nn.__file__).parent.glob("*.py"):
+        assert [line for line in path.read_text().splitlines() if len(line) > 120] == []
