@@ -34,7 +34,7 @@ class OneLayer(nn.RNNBase):
         """The weights as the fused kernels take them."""
         return [*self.all_weights[0]]
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> OneLayer:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
         """As in torch, but that the bias which is no parameter is zero after `to_empty`, too."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         if "bias_hh_l0" in self._buffers:
