@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from spec_compiler.dialects.keras2_versions import Written
 from spec_compiler.specs.base import LayerSpec
 from spec_compiler.specs.model import FunctionalSpec, ModelSpec, Placed
 
@@ -27,6 +26,8 @@ def of(found: Detected) -> str | None:
     """The rule that a document follows; None: Keras 3's."""
     if found.dialect == "keras3":
         return said(found.data) or _of_keras3(found.origin.keras_version)
+    from spec_compiler.dialects.keras2_versions import Written  # no other dialect needs it
+
     written = Written.of(found.origin)
     return KERAS2_9 if written is not None and written.attends_unmasked else KERAS2
 

@@ -21,8 +21,9 @@ from spec_compiler.specs.variable import Variable
 Existing = Callable[[LayerSpec, str], tuple[nn.Module, ModuleExpr] | None]
 """Gives the submodule, by its name under the layer's, of a layer that is built already, and how it was built."""
 
-
 Placement = tuple["LoweredLayer", Variable, list[Rule]]
+"""A weight in one of its places: the layer, lowered, the weight, and the rules that place it there."""
+
 Placed = list[tuple[str, Rule]]
 """Where a weight stands: its tensors, by name in the whole module, with the rules that place it there."""
 
@@ -73,9 +74,14 @@ class LoweredGraph:
             _tie(root, target, first)
         return torch.fx.GraphModule(root, self.fx_graph, class_name(self.graph.name))
 
-    def placements(self) -> Iterator[Placement]:
-        """Every weight wherever it stands, with the rules that place it there, in the order of the layers."""
-        return _placements(self)
+    def placements(self, prefix: str = "") -> Iterator[Placement]:
+        """Every weight wherever it stands, with the rules that place it there, in the order of Keras's weights."""
+        for member, layer, inner in _members(self, prefix):
+            if inner is None:
+                found: Iterator[Placement] = ((layer, variable, rules) for variable, rules in layer.placed())
+            else:
+                found = inner.placements(f"{layer.target}.")
+            yield from sorted(found, key=partial(_comes_last, member)) if member.puts_trained_first else found
 
     def ties(self) -> Iterator[tuple[str, str]]:
         """Where a layer, or a weight, of several places in this model stands once more, and where it stands first."""
@@ -95,30 +101,22 @@ class LoweredGraph:
 
 
 def flat_layers(lowered: LoweredGraph, prefix: str = "") -> Iterator[LoweredLayer]:
-    """The layers in the document's order, Keras's of weights; nested models' with their targets in full."""
-    for member in lowered.graph.spec.members():
-        if id(member) not in lowered.layers:
-            continue
-        layer = lowered.layers[id(member)]
-        inner = lowered.modules.get(layer.target)
-        if isinstance(inner, LoweredGraph):
-            yield from flat_layers(inner, f"{prefix}{layer.target}.")
+    """The layers in the document's order; nested models' with their targets in full."""
+    for _, layer, inner in _members(lowered, prefix):
+        if inner is None:
+            yield layer
         else:
-            yield LoweredLayer(layer.layer, prefix + layer.target, layer.variables, layer.rules)
+            yield from flat_layers(inner, f"{layer.target}.")
 
 
-def _placements(lowered: LoweredGraph, prefix: str = "") -> Iterator[Placement]:
+def _members(lowered: LoweredGraph, prefix: str) -> Iterator[tuple[LayerSpec, LoweredLayer, LoweredGraph | None]]:
+    """What the model holds, in the document's order: a layer, lowered, and the graph that it is, where it is a model."""
     for member in lowered.graph.spec.members():
-        if id(member) not in lowered.layers:
-            continue
-        layer = lowered.layers[id(member)]
-        inner = lowered.modules.get(layer.target)
-        if isinstance(inner, LoweredGraph):
-            found = _placements(inner, f"{prefix}{layer.target}.")
-        else:
+        if id(member) in lowered.layers:
+            layer = lowered.layers[id(member)]
+            inner = lowered.modules.get(layer.target)
             placed = LoweredLayer(layer.layer, prefix + layer.target, layer.variables, layer.rules)
-            found = ((placed, variable, rules) for variable, rules in placed.placed())
-        yield from sorted(found, key=partial(_comes_last, member)) if member.puts_trained_first else found
+            yield member, placed, inner if isinstance(inner, LoweredGraph) else None
 
 
 def _comes_last(member: LayerSpec, placement: Placement) -> bool:

@@ -74,7 +74,7 @@ class _Reader:
         """The document's model."""
         self._check_keys(data, ROOT_KEYS, (), "a model")
         if masks.KEY in data and masks.said(data) is None:
-            message = f"{masks.KEY}: expected {' or '.join(map(repr, masks.RULES))}, got {show(data[masks.KEY])}"
+            message = f"{masks.KEY}: expected one of {', '.join(masks.RULES)}, got {show(data[masks.KEY])}"
             help = "leave it out, for masks as in Keras 3"
             self.reporter.report(INVALID_VALUE, message, (masks.KEY,), help=help)
         name = checked_name(data["name"], ("name",), "name", self.reporter) if data.get("name") is not None else None
