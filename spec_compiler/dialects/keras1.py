@@ -7,6 +7,7 @@ from typing import Any
 from spec_compiler.diagnostics import TRAINS_OTHERWISE, show
 from spec_compiler.dialects import keras1_kernels as kernels
 from spec_compiler.dialects.arguments import ANY, Arguments, Rules
+from spec_compiler.dialects.items import mappings
 from spec_compiler.dialects.known import words
 
 LEGACY_WORDS = {
@@ -195,17 +196,8 @@ def of_file(data: Any, version: str | None) -> Rules:
 
 def _stated_order(data: Any) -> str | None:
     """The first `dim_ordering` that a layer states."""
-    pending = [data]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, dict):
-            order = item.get("dim_ordering")
-            if order in ("th", "tf"):
-                return str(order)
-            pending += item.values()
-        elif isinstance(item, list):
-            pending += item
-    return None
+    stated = (item.get("dim_ordering") for item in mappings(data))
+    return next((order for order in stated if order in ("th", "tf")), None)
 
 
 def inline_object(value: dict[str, Any]) -> dict[str, Any] | None:

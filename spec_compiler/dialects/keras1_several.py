@@ -6,11 +6,11 @@ all was scaled down outside of it: that is today's, which scales up what it keep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from spec_compiler.dialects.arguments import Arguments
-from spec_compiler.dialects.items import Item
+from spec_compiler.dialects.items import Item, mappings
 from spec_compiler.dialects.known import words
 from spec_compiler.dialects.layers import LayerReader
 from spec_compiler.specs.base import LayerSpec
@@ -24,21 +24,10 @@ _CONVOLUTIONS = words("Convolution1D Convolution2D Convolution3D")
 
 def is_early(data: Any) -> bool:
     """Whether a document of Keras 0 is of 0.1 or 0.2, by what its layers state. One of which none does is not."""
-    layers = list(_mappings(data))
+    layers = list(mappings(data))
     if any(_SINCE_3 & layer.keys() for layer in layers):
         return False
     return any(_UNTIL_2 & layer.keys() or layer.get("name") in _WINDOWED for layer in layers)
-
-
-def _mappings(data: Any) -> Iterator[dict[str, Any]]:
-    pending = [data]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, dict):
-            yield item
-            pending += item.values()
-        elif isinstance(item, list):
-            pending += item
 
 
 def layers_of(reader: LayerReader, item: Item, read: Callable[[Item], LayerSpec | None]) -> list[LayerSpec]:

@@ -9,6 +9,7 @@ import re
 from typing import Any, NamedTuple
 
 from spec_compiler.dialects.arguments import Arguments, Rules
+from spec_compiler.dialects.items import mappings
 from spec_compiler.specs.model import ModelSpec, Origin
 
 _STATED = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(-tf)?")
@@ -81,17 +82,11 @@ def follow(spec: ModelSpec, origin: Origin) -> None:
 
 def _has_channels_first(data: Any) -> bool:
     """Whether that is the order of axes of the first layer for images or volumes that states one."""
-    pending = [data]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, dict):
-            name, config = item.get("class_name"), item.get("config")
-            if isinstance(name, str) and _OF_IMAGES.search(name) and isinstance(config, dict):
-                if (order := config.get("data_format")) in ("channels_first", "channels_last"):
-                    return bool(order == "channels_first")
-            pending += reversed(item.values())
-        elif isinstance(item, list):
-            pending += reversed(item)
+    for item in mappings(data):
+        name, config = item.get("class_name"), item.get("config")
+        if isinstance(name, str) and _OF_IMAGES.search(name) and isinstance(config, dict):
+            if (order := config.get("data_format")) in ("channels_first", "channels_last"):
+                return bool(order == "channels_first")
     return False
 
 
